@@ -1,0 +1,45 @@
+# The same four verbs for both languages: build, test, lint, check. `make help` lists all.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+# Set to 0 where no database may be installed; the Postgres suite then says that it is skipped.
+REQUIRE_POSTGRES ?= 1
+
+.PHONY: help build test test-go test-python lint check postgres clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+build: ## the daemon, into bin/epochwatch
+	go build -trimpath -ldflags "-s -w" -o bin/epochwatch ./daemon/epochwatch
+
+test: test-go test-python ## everything that must hold; installs what is missing
+
+test-go: postgres ## the Go suites, with the race detector, shuffled
+	EPOCHWATCH_REQUIRE_POSTGRES=$(REQUIRE_POSTGRES) go test -race -shuffle=on ./...
+
+test-python: $(VENV)/.ready ## the Python suite, on Keras with the JAX backend
+	cd python-callback && KERAS_BACKEND=jax ../$(PY) -m pytest -q
+
+lint: $(VENV)/.ready ## linters of both languages
+	go vet ./...
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	$(VENV)/bin/ruff check python-callback && $(VENV)/bin/ruff format --check python-callback
+	cd python-callback && ../$(VENV)/bin/mypy
+
+check: lint test ## lint and test
+
+postgres:
+	@scripts/postgres $(REQUIRE_POSTGRES)
+
+$(VENV)/.ready: python-callback/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q --disable-pip-version-check -e 'python-callback[dev]'
+	touch $@
+
+clean: ## remove what was built
+	rm -rf bin $(VENV)

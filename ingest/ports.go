@@ -1,0 +1,52 @@
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// RecentEpochs is how many of a run's last epochs a Situation carries.
+const RecentEpochs = 64
+
+// Situation is what is known of a run after an event was folded. It is made of
+// stored facts only, so that the same events give the same decisions.
+type Situation struct {
+	Run     store.Run
+	Attempt store.Attempt
+	// Seq is the sequence number of the event just folded, of Attempt.
+	Seq int64
+	// Recent holds the run's last epochs in order of training, RecentEpochs at most;
+	// epochs that a later attempt replaced are left out.
+	Recent   []detectors.Epoch
+	Findings []store.Finding
+	// Changes are what the event just folded did to the findings.
+	Changes  []detectors.Change
+	Commands []store.Command // of the whole run, oldest first
+	Now      time.Time
+	// Replaying is true when the situation is rebuilt for an epoch that is no longer
+	// the run's last: commands decided now would come too late.
+	Replaying bool
+}
+
+// Policy decides what is done to a run. daemon/control implements it. Decide returns
+// new commands, and commands of s.Commands with a changed state or effect. It has no
+// side effects: it may be called again for the same situation after a failed commit.
+type Policy interface {
+	Decide(s Situation) []store.Command
+}
+
+// Announcer says who is told of a change. notify implements it. Announce has no side
+// effects; the messages are queued in the transaction that stores the finding.
+type Announcer interface {
+	Announce(run store.Run, event store.MessageEvent, f store.Finding, now time.Time) []store.Message
+}
+
+// Sender hands a command to a live run at once. It need not arrive: a command that
+// is not answered is sent again with the run's next sign of life.
+type Sender interface {
+	SendCommand(ctx context.Context, c contract.Command) error
+}

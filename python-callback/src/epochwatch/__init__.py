@@ -1,0 +1,3 @@
+"""Watches Keras training: publishes each epoch and applies bounded commands."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,230 @@
+package store
+
+import (
+	"time"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/ingest/contract"
+)
+
+// RunKey names a run.
+type RunKey struct{ Project, ID string }
+
+// State is where a run stands.
+type State string
+
+// The states of a run.
+const (
+	StateRunning     State = "running"
+	StateCompleted   State = "completed"   // fit returned, EarlyStopping included
+	StateStopped     State = "stopped"     // by our command
+	StateFailed      State = "failed"      // an exception
+	StateInterrupted State = "interrupted" // Ctrl-C or SIGTERM
+	StateLost        State = "lost"        // no sign for 45 s while the daemon was listening
+)
+
+// Run is one run: one fit(), or several under the same id.
+type Run struct {
+	PK        int64 // the store's own key
+	Project   string
+	ID        string
+	Name      string
+	Tags      []string
+	State     State
+	EndReason string // exception, or the command that stopped it
+	Attempts  int
+	StartedAt time.Time  // the trainer's clock; when first heard of, if run_started is missing
+	EndedAt   *time.Time // nil while running
+	// LastSignAt is when the daemon last heard of it, by the daemon's clock.
+	LastSignAt time.Time
+	// Revision rises by one with each transaction that folds into the run: a monitor
+	// in memory is good only for the revision it was left at.
+	Revision int64
+	// Started is the run_started of the latest attempt; nil before it came.
+	Started *contract.RunStarted
+}
+
+// RunFilter narrows ListRuns; zero values do not.
+type RunFilter struct {
+	Project string
+	State   State
+	Limit   int
+}
+
+// SeqRange is a range of sequence numbers, both ends included.
+type SeqRange struct{ From, To int64 }
+
+// Attempt is one fit() of a run. Attempts are ordered by ID, a UUIDv7; their number
+// (1, 2, …) is their place in that order.
+type Attempt struct {
+	RunPK     int64
+	ID        string
+	StartedAt time.Time
+	// NextSeq is the first sequence number not yet folded: all below it were seen
+	// or given up.
+	NextSeq int64
+	// Gaps are the sequence numbers below NextSeq that were given up after waiting
+	// and have not come since.
+	Gaps    []SeqRange
+	State   State
+	EndedAt *time.Time
+	Started *contract.RunStarted
+}
+
+// RunState is a locked run with its attempts in order.
+type RunState struct {
+	Run      Run
+	Attempts []Attempt
+}
+
+// Epoch is one stored epoch.
+type Epoch struct {
+	RunPK          int64
+	Attempt        string
+	Seq            int64
+	Epoch          int
+	EndedAt        time.Time // the trainer's clock
+	Seconds        *float64
+	LearningRate   *float64
+	Step           *int64
+	FirstBatchLoss *float64
+	Metrics        map[string]float64 // non-finite values are themselves
+}
+
+// Batches is one stored summary of consecutive batches.
+type Batches struct {
+	RunPK   int64
+	Attempt string
+	Seq     int64
+	Body    contract.Batches
+}
+
+// Held is an event that came before one of its predecessors and waits for it.
+type Held struct {
+	RunPK      int64
+	Attempt    string
+	Seq        int64
+	ReceivedAt time.Time // the daemon's clock
+	Event      []byte    // as received
+}
+
+// Finding is a stored finding.
+type Finding struct {
+	ID    string // UUIDv5 of run and key: the same finding has the same id always
+	RunPK int64
+	detectors.Finding
+	OpenedAt time.Time // the daemon's clock
+}
+
+// CommandState is where a command stands.
+type CommandState string
+
+// The states of a command.
+const (
+	CommandProposed CommandState = "proposed" // shadow, or waiting for a person
+	CommandSent     CommandState = "sent"
+	CommandApplied  CommandState = "applied"
+	CommandRefused  CommandState = "refused"
+	CommandExpired  CommandState = "expired"
+	CommandReverted CommandState = "reverted"
+)
+
+// Effect is what came of an applied command.
+type Effect string
+
+// The effects.
+const (
+	EffectPending      Effect = "pending"
+	EffectHelped       Effect = "helped"
+	EffectNoDifference Effect = "no_difference"
+	EffectHurt         Effect = "hurt"
+)
+
+// Command is a stored command with what became of it.
+type Command struct {
+	contract.Command
+	RunPK     int64
+	State     CommandState
+	FindingID string // what led to it; may be empty
+	// DecidedEpoch is the epoch after which it was decided; AppliedEpoch the first
+	// one trained with the new value, nil until then.
+	DecidedEpoch int
+	AppliedEpoch *int
+	Answer       string // why it was refused or expired
+	Before       *float64
+	After        *float64
+	AnsweredAt   *time.Time
+	Effect       Effect // empty until applied
+	// Forecast is what the policy expected without the command, as it wrote it down
+	// when it decided: what the effect is judged against.
+	Forecast []byte
+}
+
+// MessageState is where a message to people stands.
+type MessageState string
+
+// The states of a message.
+const (
+	MessageQueued  MessageState = "queued"
+	MessageSending MessageState = "sending" // handed to the channel, answer not yet recorded
+	MessageSent    MessageState = "sent"
+	MessageFailed  MessageState = "failed" // will be tried again
+	MessageDead    MessageState = "dead"   // given up
+)
+
+// MessageEvent is what about a finding (or a command) is told.
+type MessageEvent string
+
+// The events that are told.
+const (
+	MessageFiring   MessageEvent = "firing"
+	MessageResolved MessageEvent = "resolved"
+)
+
+// Message is one message to one channel of one receiver.
+type Message struct {
+	ID        string
+	RunPK     int64
+	FindingID string
+	Receiver  string
+	Channel   string // slack, email, webhook, log
+	Event     MessageEvent
+	State     MessageState
+	Attempts  int
+	LastError string
+	CreatedAt time.Time
+	SentAt    *time.Time
+	// Reference is what the service calls it (a Slack timestamp, a Message-ID).
+	Reference string
+}
+
+// MessageDetail is a message with what it speaks of.
+type MessageDetail struct {
+	Message  Message
+	Run      Run
+	Finding  Finding
+	Commands []Command
+	Epochs   []Epoch // the curve, replaced epochs left out
+}
+
+// Delivery is one attempt at a message.
+type Delivery struct {
+	MessageID string
+	At        time.Time
+	State     MessageState // what the message's state becomes
+	Error     string
+	Reference string
+}
+
+// Quarantined is a message that was refused.
+type Quarantined struct {
+	ID         int64
+	ReceivedAt time.Time
+	Subject    string
+	MessageID  string
+	StreamSeq  uint64 // of the broker: the same message is kept once
+	Reason     contract.Reason
+	Detail     string
+	Size       int
+	Payload    []byte // at most contract.MaxMessageBytes
+}

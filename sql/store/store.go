@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The errors a store returns, besides those of the connection.
+var (
+	// ErrNotFound is returned by the Find methods when there is no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrAmbiguous is returned by FindRun when the id stands in several projects
+	// and none was named.
+	ErrAmbiguous = errors.New("the id stands in several projects")
+	// ErrNewerSchema is returned on opening a database that a newer version of the
+	// program has migrated.
+	ErrNewerSchema = errors.New("the database has a newer schema than this program knows")
+)
+
+// Store is everything the program keeps. It is safe for concurrent use. Both
+// implementations pass the suite in sql/storetest.
+type Store interface {
+	// Ingest runs fn in one read-write transaction and commits when it returns nil.
+	// fn may be run again from the start after a serialization failure, so it must
+	// not change anything outside before Ingest returns.
+	Ingest(ctx context.Context, fn func(Tx) error) error
+
+	// FindRun returns one run by its id; project may be empty while the id is
+	// unique. It returns ErrNotFound or ErrAmbiguous.
+	FindRun(ctx context.Context, project, id string) (Run, error)
+	// ListRuns returns runs, newest first.
+	ListRuns(ctx context.Context, f RunFilter) ([]Run, error)
+	// ListAttempts returns the attempts of a run in order.
+	ListAttempts(ctx context.Context, runPK int64) ([]Attempt, error)
+	// ListEpochs returns every stored epoch of a run, ordered by attempt and sequence
+	// number, replaced ones included; Curve leaves those out.
+	ListEpochs(ctx context.Context, runPK int64) ([]Epoch, error)
+	// ListFindings, ListCommands and ListMessages return those of a run, oldest first.
+	ListFindings(ctx context.Context, runPK int64) ([]Finding, error)
+	ListCommands(ctx context.Context, runPK int64) ([]Command, error)
+	ListMessages(ctx context.Context, runPK int64) ([]Message, error)
+	// ListQuarantined returns refused messages, newest first.
+	ListQuarantined(ctx context.Context, limit int) ([]Quarantined, error)
+
+	// FindMessage returns one message to people, with its run and finding.
+	// It returns ErrNotFound.
+	FindMessage(ctx context.Context, id string) (MessageDetail, error)
+	// RecordDelivery stores one attempt at a message and the state it led to.
+	RecordDelivery(ctx context.Context, d Delivery) error
+
+	// Work starts the workers of the job queue and returns when they run; the
+	// returned function stops them, waiting for jobs in progress until ctx ends.
+	// A job whose worker died is worked again.
+	Work(ctx context.Context, handlers map[string]JobFunc, periodic []Periodic) (stop func(ctx context.Context) error, err error)
+	// Upkeep removes refused messages received before the time given and lets the
+	// engine tidy up.
+	Upkeep(ctx context.Context, before time.Time) error
+
+	// Ping returns nil when the database answers and can be written.
+	Ping(ctx context.Context) error
+	// Engine is "postgres" or "sqlite".
+	Engine() string
+	Close() error
+}
+
+// Tx is one ingest transaction.
+type Tx interface {
+	// LockRuns creates the runs that are missing, locks all rows, in key order so
+	// that two daemons cannot deadlock, and returns them in the order asked for, each
+	// with its attempts.
+	LockRuns(ctx context.Context, keys []RunKey) ([]RunState, error)
+	// ListEpochs, ListFindings, ListCommands: as on Store, inside the transaction.
+	ListEpochs(ctx context.Context, runPK int64) ([]Epoch, error)
+	ListFindings(ctx context.Context, runPK int64) ([]Finding, error)
+	ListCommands(ctx context.Context, runPK int64) ([]Command, error)
+	// ListHeld returns the events that wait for an earlier one, by attempt and
+	// sequence number.
+	ListHeld(ctx context.Context, runPK int64) ([]Held, error)
+	// Write stores changes. Writing the same changes twice is harmless.
+	Write(ctx context.Context, c Changes) error
+}
+
+// Changes is what one ingest transaction stores. Rows that exist already are left as
+// they are (epochs, batches, messages, quarantine) or brought up to date (the others).
+type Changes struct {
+	Runs        []Run     // by PK; state, times, revision, facts
+	Attempts    []Attempt // by (RunPK, ID)
+	Epochs      []Epoch   // by (RunPK, Attempt, Seq)
+	Batches     []Batches // by (RunPK, Attempt, Seq)
+	Hold        []Held    // by (RunPK, Attempt, Seq)
+	Release     []Held    // held events that have been folded, removed
+	Findings    []Finding // by (RunPK, Kind, Metric, OnsetEpoch)
+	Commands    []Command // by ID; a second one for (RunPK, Attempt, CausedBy, Kind) is dropped
+	Messages    []Message // by ID, and by (FindingID, Receiver, Channel, Event); each new one gets its job
+	Quarantined []Quarantined
+}
