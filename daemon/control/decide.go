@@ -1,0 +1,230 @@
+package control
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/ingest"
+	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+const (
+	// halfDecade is the step after a warning.
+	halfDecade = 0.31622776601683794
+	// decade is the step after a critical finding.
+	decade = 0.1
+	// giveUpAfter is how many cuts in a row may fail to help, or be refused.
+	giveUpAfter = 2
+	// validEpochs is how many epochs a command stays valid: it is decided at the end of
+	// one and should be applied at the end of the same or, when epochs are short, of the
+	// next; one more for a slow moment.
+	validEpochs = 3
+	// validAtLeast is how long a command stays valid however short the epochs are.
+	validAtLeast = time.Minute
+)
+
+// namespace makes the ids of commands; deciding the same thing twice gives the same id.
+var namespace = uuid.MustParse("5b0f6f8e-5a0f-5a53-9d43-6a5f3c1f9a11")
+
+// Controller decides for all runs. It keeps no state and is safe for concurrent use.
+type Controller struct{ policy Policy }
+
+var _ ingest.Policy = (*Controller)(nil)
+
+// New returns a controller that acts within the policy, which must be valid.
+func New(p Policy) *Controller { return &Controller{policy: p} }
+
+// Decide returns commands whose effect can now be judged, and at most one new one.
+func (c *Controller) Decide(s ingest.Situation) []store.Command {
+	judged := judge(s)
+	all := slices.Clone(s.Commands)
+	for _, j := range judged {
+		i := slices.IndexFunc(all, func(o store.Command) bool { return o.ID == j.ID })
+		all[i] = j
+	}
+	if cut, ok := c.cut(s, all); ok {
+		return append(judged, cut)
+	}
+	return judged
+}
+
+// cut decides whether the rate is to be cut now. commands are those of the run as judged
+// so far.
+func (c *Controller) cut(s ingest.Situation, commands []store.Command) (store.Command, bool) {
+	if s.Replaying || len(s.Recent) == 0 || s.Attempt.Started == nil || s.Run.State != store.StateRunning {
+		return store.Command{}, false
+	}
+	last := s.Recent[len(s.Recent)-1]
+	if last.Attempt != s.Attempt.ID || last.Seq != s.Seq {
+		return store.Command{}, false // only the end of an epoch is a time to decide
+	}
+	b := c.policy.narrow(s.Attempt.Started.Control)
+	if b.Mode == contract.ModeOff || !slices.Contains(b.Allow, contract.KindReduceLR) {
+		return store.Command{}, false
+	}
+	f, ok := cause(s.Findings)
+	if !ok || !mayCut(commands, s, b) {
+		return store.Command{}, false
+	}
+	now, step := last.LearningRate, stepFor(f, commands, b)
+	wanted := max(now*step, float64(b.MinLR))
+	// Written so that an unknown rate (NaN) is left alone too. A cut that the floor would
+	// leave gentler than the owner's gentlest step would be refused.
+	if !(now > 0) || math.IsInf(now, 0) || !(wanted <= now*float64(b.Factor)*(1+1e-9)) {
+		return store.Command{}, false
+	}
+	return newCut(s, last, b, f, wanted), true
+}
+
+// cause returns the finding that a lower rate can mend: the most severe first, then the
+// order of causes.
+func cause(findings []store.Finding) (store.Finding, bool) {
+	order := []detectors.Kind{
+		detectors.KindDivergence, detectors.KindLRTooHigh, detectors.KindRisingLoss, detectors.KindLossAccuracyConflict,
+	}
+	best, found := store.Finding{}, false
+	for _, kind := range order {
+		for _, f := range findings {
+			if f.Kind != kind || !f.Firing() || f.Severity.Rank() < detectors.SeverityWarning.Rank() {
+				continue
+			}
+			if !found || f.Severity.Rank() > best.Severity.Rank() {
+				best, found = f, true
+			}
+		}
+	}
+	return best, found
+}
+
+// mayCut holds back while a command is open or not yet judged, within the cooldown, when
+// the cuts are used up or did not help, and while someone else changes the rate.
+func mayCut(commands []store.Command, s ingest.Situation, b contract.Control) bool {
+	used, failed, refused := 0, 0, 0
+	for _, cmd := range commands {
+		if cmd.Kind != contract.KindReduceLR && cmd.Kind != contract.KindSetLR {
+			continue
+		}
+		switch cmd.State {
+		case store.CommandSent:
+			return false
+		case store.CommandProposed:
+			if b.Mode == contract.ModeAsk && s.Now.Before(cmd.ExpiresAt) ||
+				epochsSince(s, cmd.DecidedEpoch) <= b.CooldownEpochs {
+				return false
+			}
+			used++
+		case store.CommandRefused, store.CommandExpired:
+			if refused++; refused >= giveUpAfter || epochsSince(s, cmd.DecidedEpoch) <= b.CooldownEpochs {
+				return false
+			}
+		case store.CommandApplied:
+			used, refused = used+1, 0
+			if cmd.AppliedEpoch != nil && epochsSince(s, *cmd.AppliedEpoch)+1 <= b.CooldownEpochs {
+				return false
+			}
+			switch cmd.Effect {
+			case store.EffectPending, "":
+				return false
+			case store.EffectHelped:
+				failed = 0
+			case store.EffectNoDifference, store.EffectHurt:
+				failed++
+			}
+		case store.CommandReverted:
+			used++
+		}
+	}
+	return used < b.MaxCuts && failed < giveUpAfter && !changedByOthers(commands, s, b)
+}
+
+// epochsSince counts the epochs of the curve that ended after the given one.
+func epochsSince(s ingest.Situation, epoch int) int {
+	n := 0
+	for i := len(s.Recent) - 1; i >= 0 && s.Recent[i].Epoch > epoch; i-- {
+		n++
+	}
+	return n
+}
+
+// changedByOthers reports whether the rate moved within the cooldown without a command of
+// ours: ReduceLROnPlateau, a LearningRateScheduler or the user's own code is at work. A
+// schedule moves by design and is scaled, not fought.
+func changedByOthers(commands []store.Command, s ingest.Situation, b contract.Control) bool {
+	if s.Attempt.Started.Schedule != "" {
+		return false
+	}
+	first := max(len(s.Recent)-1-max(b.CooldownEpochs, 1), 0)
+	for i := first + 1; i < len(s.Recent); i++ {
+		was, is := s.Recent[i-1].LearningRate, s.Recent[i].LearningRate
+		if s.Recent[i-1].Attempt != s.Recent[i].Attempt || !(math.Abs(is-was) > 1e-5*math.Abs(was)) {
+			continue
+		}
+		ours := slices.ContainsFunc(commands, func(c store.Command) bool {
+			return c.State == store.CommandApplied && c.After != nil && math.Abs(*c.After-is) <= 1e-5*math.Abs(is)
+		})
+		if !ours {
+			return true
+		}
+	}
+	return false
+}
+
+// stepFor returns the factor of the next cut, within the bounds.
+func stepFor(f store.Finding, commands []store.Command, b contract.Control) float64 {
+	step := halfDecade
+	switch {
+	case f.Kind == detectors.KindRisingLoss, f.Kind == detectors.KindLossAccuracyConflict:
+		step = float64(b.Factor) // the rate is only one of the possible causes
+	case f.Severity == detectors.SeverityCritical:
+		step = decade
+	}
+	for _, cmd := range slices.Backward(commands) {
+		if cmd.State == store.CommandApplied {
+			if cmd.Effect == store.EffectNoDifference {
+				step = float64(b.HardestFactor) // the last one was too small to matter
+			}
+			break
+		}
+	}
+	return min(max(step, float64(b.HardestFactor)), float64(b.Factor))
+}
+
+func newCut(s ingest.Situation, last detectors.Epoch, b contract.Control, f store.Finding, wanted float64) store.Command {
+	valid := validAtLeast
+	if d := 2 * validEpochs * last.Seconds; d > valid.Seconds() && d < 1e6 {
+		valid = time.Duration(d * float64(time.Second))
+	}
+	expected, want := contract.Number(last.LearningRate), contract.Number(wanted)
+	key := fmt.Sprintf("%s/%s/%s/%d/%s", s.Run.Project, s.Run.ID, s.Attempt.ID, s.Seq, contract.KindReduceLR)
+	cmd := store.Command{
+		Command: contract.Command{
+			Version: contract.Version, Type: "command",
+			ID:   uuid.NewSHA1(namespace, []byte(key)).String(),
+			Kind: contract.KindReduceLR, Project: s.Run.Project, Run: s.Run.ID,
+			Attempt: s.Attempt.ID, CausedBy: s.Seq,
+			Expected: &expected, Wanted: &want, Bounds: b,
+			Reason: f.Summary, IssuedBy: "policy",
+			IssuedAt: s.Now.UTC(), ExpiresAt: s.Now.Add(valid).UTC(), ExpiresEpoch: last.Epoch + validEpochs,
+		},
+		RunPK: s.Run.PK, State: store.CommandSent, FindingID: f.ID,
+		DecidedEpoch: last.Epoch, Forecast: forecastFrom(s.Recent, metricOf(f)).encode(),
+	}
+	if b.Mode != contract.ModeAuto {
+		cmd.State = store.CommandProposed
+	}
+	return cmd
+}
+
+// metricOf is the series a cut is judged by: the one the finding was seen on.
+func metricOf(f store.Finding) string {
+	if f.Metric != "" {
+		return f.Metric
+	}
+	return "loss"
+}

@@ -1,0 +1,160 @@
+package control
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/ingest"
+	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+const (
+	// judgeEpochs is how many epochs after a cut are looked at. Their median forgives
+	// one odd epoch.
+	judgeEpochs = 3
+	// lookBack is how many epochs before a cut say where the curve was heading.
+	lookBack = 6
+	// leastChange is the relative change of a loss below which nothing is claimed.
+	leastChange = 0.01
+)
+
+// forecast is where a curve was heading when a cut was decided. It is kept with the
+// command, so that the judgement does not change with what is known later.
+type forecast struct {
+	Metric string          `json:"metric"`
+	Level  contract.Number `json:"level"` // expected of the epochs after the cut
+	Noise  contract.Number `json:"noise"` // standard deviation of one epoch
+	From   int             `json:"from"`  // epochs it rests on
+}
+
+// forecastFrom reads the last epochs: their median, moved on by the trend where the curve
+// was falling (a cut has to beat that), and held where it was rising or swinging (no cut
+// is praised for what was only extrapolated).
+func forecastFrom(recent []detectors.Epoch, metric string) forecast {
+	v := tail(recent, metric, lookBack)
+	if len(v) == 0 {
+		return forecast{Metric: metric, Level: contract.Number(math.NaN())}
+	}
+	level, noise := median(v), spread(v)
+	if half := len(v) / 2; half >= 2 {
+		was, is := median(v[:half]), median(v[len(v)-half:])
+		if was-is > noise {
+			level = ahead(was, is, float64(len(v)-half), float64(half+judgeEpochs)/2)
+		}
+	}
+	return forecast{metric, contract.Number(level), contract.Number(noise), len(v)}
+}
+
+// ahead goes on from was to is, apart by span epochs, for so many more. A positive loss
+// falls by a share of itself, anything else by equal steps.
+func ahead(was, is, span, more float64) float64 {
+	if is > 0 {
+		return is * math.Pow(is/was, more/span)
+	}
+	return is + (is-was)*more/span
+}
+
+func (f forecast) encode() []byte {
+	b, err := json.Marshal(f)
+	if err != nil {
+		return nil // contract.Number takes every value: cannot happen
+	}
+	return b
+}
+
+// judge returns the applied commands whose effect can be told now.
+func judge(s ingest.Situation) []store.Command {
+	var out []store.Command
+	for i, cmd := range s.Commands {
+		if cmd.State != store.CommandApplied || cmd.AppliedEpoch == nil || cmd.Effect != store.EffectPending && cmd.Effect != "" {
+			continue
+		}
+		end := math.MaxInt
+		for _, later := range s.Commands[i+1:] {
+			if later.State == store.CommandApplied && later.AppliedEpoch != nil {
+				end = *later.AppliedEpoch
+				break
+			}
+		}
+		effect := effectOf(cmd, s.Recent, end, s.Run.State != store.StateRunning)
+		if effect != cmd.Effect {
+			cmd.Effect = effect
+			out = append(out, cmd)
+		}
+	}
+	return out
+}
+
+// effectOf compares the epochs trained with the new rate, up to the next change, with the
+// forecast. It is pending until judgeEpochs have ended, or the run has.
+func effectOf(cmd store.Command, recent []detectors.Epoch, end int, ended bool) store.Effect {
+	var f forecast
+	if err := json.Unmarshal(cmd.Forecast, &f); err != nil || !f.Level.Finite() {
+		return store.EffectNoDifference // nothing to compare with: nothing is claimed
+	}
+	var after []float64
+	for _, e := range recent {
+		if e.Epoch < *cmd.AppliedEpoch || e.Epoch >= end {
+			continue
+		}
+		v, ok := e.Metrics[f.Metric]
+		if !ok {
+			continue
+		}
+		if math.IsNaN(v) {
+			v = math.Inf(1) // not a number is as bad as a loss gets
+		}
+		after = append(after, v)
+	}
+	if len(after) == 0 || len(after) < judgeEpochs && !ended {
+		return store.EffectPending
+	}
+	level, noise := float64(f.Level), float64(f.Noise)
+	// The standard error of the difference of two medians (of n normal values: 1.253 σ/√n).
+	n, m := float64(min(len(after), judgeEpochs)), float64(max(f.From, 1))
+	margin := max(1.253*noise*math.Sqrt(1/n+1/m), leastChange*math.Abs(level))
+	switch change := median(after[:int(n)]) - level; {
+	case change < -margin:
+		return store.EffectHelped
+	case change > 2*margin: // blame needs more than praise: a cut that hurts is rare
+		return store.EffectHurt
+	}
+	return store.EffectNoDifference
+}
+
+// tail returns up to n last finite values of a metric.
+func tail(recent []detectors.Epoch, metric string, n int) []float64 {
+	var v []float64
+	for i := len(recent) - 1; i >= 0 && len(v) < n; i-- {
+		if x, ok := recent[i].Metrics[metric]; ok && contract.Number(x).Finite() {
+			v = append(v, x)
+		}
+	}
+	slices.Reverse(v)
+	return v
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	n := len(s)
+	if n == 0 {
+		return math.NaN()
+	}
+	return s[(n-1)/2]/2 + s[n/2]/2
+}
+
+// spread estimates the standard deviation of one value from the first differences, which
+// a slow trend does not touch: 1.4826 × MAD / √2.
+func spread(v []float64) float64 {
+	if len(v) < 2 {
+		return 0
+	}
+	d := make([]float64, 0, len(v)-1)
+	for i := 1; i < len(v); i++ {
+		d = append(d, math.Abs(v[i]-v[i-1]))
+	}
+	return 1.4826 * median(d) / math.Sqrt2
+}
