@@ -9,13 +9,20 @@ PY     := $(VENV)/bin/python
 # Set to 0 where no database may be installed; the Postgres suite then says that it is skipped.
 REQUIRE_POSTGRES ?= 1
 
-.PHONY: help build test test-go test-python lint check postgres clean
+# The golangci-lint that tools/go.mod pins; built once, about a minute.
+GOLANGCI := .cache/bin/golangci-lint
+SEED ?= 1
+
+.PHONY: help build demo test test-go test-python lint check postgres clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## the daemon, into bin/epochwatch
 	go build -trimpath -ldflags "-s -w" -o bin/epochwatch ./daemon/epochwatch
+
+demo: build $(VENV)/.ready ## a live fit is watched, told about, and its rate cut (SEED=1)
+	@scripts/demo $(PY) $(SEED)
 
 test: test-go test-python ## everything that must hold; installs what is missing
 
@@ -25,8 +32,9 @@ test-go: postgres ## the Go suites, with the race detector, shuffled
 test-python: $(VENV)/.ready ## the Python suite, on Keras with the JAX backend
 	cd python-callback && KERAS_BACKEND=jax ../$(PY) -m pytest -q
 
-lint: $(VENV)/.ready ## linters of both languages
+lint: $(VENV)/.ready $(GOLANGCI) ## linters of both languages
 	go vet ./...
+	$(GOLANGCI) run ./...
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	$(VENV)/bin/ruff check python-callback && $(VENV)/bin/ruff format --check python-callback
 	cd python-callback && ../$(VENV)/bin/mypy
@@ -41,5 +49,8 @@ $(VENV)/.ready: python-callback/pyproject.toml
 	$(PY) -m pip install -q --disable-pip-version-check -e 'python-callback[dev]'
 	touch $@
 
+$(GOLANGCI): tools/go.mod
+	cd tools && go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
 clean: ## remove what was built
-	rm -rf bin $(VENV)
+	rm -rf bin .cache demo-data $(VENV)
