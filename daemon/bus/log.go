@@ -1,0 +1,90 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// repeatAfter is how long a complaint of the server that comes again is kept down to the
+// debug level: a trainer with a wrong token knocks several times a second.
+const repeatAfter = time.Minute
+
+// serverLog hands what the embedded server says to slog. The server's notices tell of its
+// start and stop, which the daemon tells of itself: they are debug. Its own debugging and
+// tracing stay off; they would cost on every message.
+type serverLog struct {
+	log *slog.Logger
+	now func() time.Time
+
+	mu    sync.Mutex
+	last  map[string]time.Time // by format: when it was last shown
+	fatal error
+}
+
+var _ server.Logger = (*serverLog)(nil)
+
+func newServerLog(log *slog.Logger) *serverLog {
+	return &serverLog{log: log, now: time.Now, last: map[string]time.Time{}}
+}
+
+// Noticef implements server.Logger.
+func (l *serverLog) Noticef(format string, args ...any) { l.say(slog.LevelDebug, format, args) }
+
+// Warnf implements server.Logger.
+func (l *serverLog) Warnf(format string, args ...any) {
+	l.say(l.level(slog.LevelWarn, format), format, args)
+}
+
+// Errorf implements server.Logger. Most errors of a server are those of its clients.
+func (l *serverLog) Errorf(format string, args ...any) {
+	l.say(l.level(slog.LevelWarn, format), format, args)
+}
+
+// Fatalf implements server.Logger. The server's own logger would end the process here;
+// this one keeps the reason for whoever starts the server.
+func (l *serverLog) Fatalf(format string, args ...any) {
+	l.mu.Lock()
+	if l.fatal == nil {
+		l.fatal = fmt.Errorf(format, args...)
+	}
+	l.mu.Unlock()
+	l.say(slog.LevelError, format, args)
+}
+
+// Debugf implements server.Logger.
+func (l *serverLog) Debugf(string, ...any) {}
+
+// Tracef implements server.Logger.
+func (l *serverLog) Tracef(string, ...any) {}
+
+// failed is the reason why the server did not start, nil when it did.
+func (l *serverLog) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
+
+// level is the level of a complaint, lowered when the like was shown a short while ago.
+// There are as many formats as the server has lines of code that complain.
+func (l *serverLog) level(first slog.Level, format string) slog.Level {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if last, ok := l.last[format]; ok && now.Sub(last) < repeatAfter {
+		return slog.LevelDebug
+	}
+	l.last[format] = now
+	return first
+}
+
+func (l *serverLog) say(level slog.Level, format string, args []any) {
+	ctx := context.Background()
+	if l.log.Enabled(ctx, level) {
+		l.log.Log(ctx, level, "nats server", "said", fmt.Sprintf(format, args...))
+	}
+}
