@@ -1,0 +1,62 @@
+package notify
+
+import "github.com/epochwatch/epochwatch/internal/secret"
+
+// Config says who is told, and of what. The zero value sends everything to the log.
+type Config struct {
+	Receivers []Receiver `yaml:"receivers"`
+	Route     Route      `yaml:"route"`
+}
+
+// Receiver is one set of channels under a name. One without channels hears nothing, which
+// is how a route says "nobody".
+type Receiver struct {
+	Name    string   `yaml:"name"`
+	Slack   *Slack   `yaml:"slack"`
+	Email   *Email   `yaml:"email"`
+	Webhook *Webhook `yaml:"webhook"`
+}
+
+// Slack is either an incoming webhook or a bot with a channel.
+type Slack struct {
+	WebhookURL     secret.Value `yaml:"webhook_url"`
+	WebhookURLFile string       `yaml:"webhook_url_file"`
+	Token          secret.Value `yaml:"token"`
+	TokenFile      string       `yaml:"token_file"`
+	Channel        string       `yaml:"channel"` // "#name" or id
+	// AppToken opens the socket by which buttons answer; nothing uses it yet.
+	AppToken     secret.Value `yaml:"app_token"`
+	AppTokenFile string       `yaml:"app_token_file"`
+	APIURL       string       `yaml:"api_url"` // of a stand-in; empty: Slack
+}
+
+// Email is a list of recipients and the server that takes their mail.
+type Email struct {
+	To   []string `yaml:"to"`
+	From string   `yaml:"from"`
+	// SMTP is smtp://user:password@host:587 (STARTTLS where offered, no login without a
+	// user) or smtps://user:password@host:465 (TLS from the start).
+	SMTP     secret.Value `yaml:"smtp"`
+	SMTPFile string       `yaml:"smtp_file"`
+}
+
+// Webhook is an address that takes signed JSON. The address may hold a secret of its own.
+type Webhook struct {
+	URL        secret.Value `yaml:"url"`
+	URLFile    string       `yaml:"url_file"`
+	Secret     secret.Value `yaml:"secret"` // without one nothing is signed
+	SecretFile string       `yaml:"secret_file"`
+}
+
+// Route says which receiver hears of a finding: the first of Routes that matches, and so on
+// down the tree, else Receiver. What a route leaves out it takes from the one above it.
+type Route struct {
+	Receiver       string   `yaml:"receiver"`
+	GroupBy        []string `yaml:"group_by"`
+	GroupWait      Duration `yaml:"group_wait"`
+	RepeatInterval Duration `yaml:"repeat_interval"`
+	// Match names what must hold, all of it: project, run (id or name), tag (one of the
+	// run's), kind, severity, metric. The outermost route matches everything.
+	Match  map[string]string `yaml:"match"`
+	Routes []Route           `yaml:"routes"`
+}

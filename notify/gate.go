@@ -1,0 +1,82 @@
+package notify
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// gateWidth is how many messages are with a service at once. Slack takes about one a
+	// second for a channel; more in flight would only wait there.
+	gateWidth = 2
+	// gateWait is how long a worker waits for its turn before it goes back to the queue.
+	gateWait = 500 * time.Millisecond
+	// turnAgain is when a message that found no turn comes back.
+	turnAgain = time.Second
+	// longestRest bounds the rest of a service that fails time after time.
+	longestRest = time.Minute
+)
+
+// gate keeps the messages of one channel of one receiver from taking all workers while its
+// service is slow or down.
+type gate struct {
+	turns chan struct{}
+	now   func() time.Time
+
+	mu    sync.Mutex
+	until time.Time // no message before; guarded by mu
+	bad   int       // failures in a row; guarded by mu
+}
+
+func newGate(now func() time.Time) *gate {
+	return &gate{turns: make(chan struct{}, gateWidth), now: now}
+}
+
+// enter waits for a turn. It returns how long to stay away when there is none; otherwise
+// the caller must call leave.
+func (g *gate) enter(ctx context.Context) (wait time.Duration) {
+	if wait := g.rests(); wait > 0 {
+		return wait
+	}
+	timer := time.NewTimer(gateWait)
+	defer timer.Stop()
+	select {
+	case g.turns <- struct{}{}:
+	case <-timer.C:
+		return turnAgain
+	case <-ctx.Done():
+		return turnAgain
+	}
+	// While waiting for the turn, the one before may have found that the service is down.
+	if wait := g.rests(); wait > 0 {
+		<-g.turns
+		return wait
+	}
+	return 0
+}
+
+func (g *gate) rests() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.until.Sub(g.now())
+}
+
+// leave ends a turn. pause is what the service asked for, 0 for nothing; failed says that
+// it did not answer as it should.
+func (g *gate) leave(failed bool, pause time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	<-g.turns
+	if !failed {
+		g.bad = 0
+		return
+	}
+	g.bad++
+	if pause == 0 {
+		pause = min(time.Second<<min(g.bad-1, 10), longestRest)
+	}
+	if until := g.now().Add(pause); until.After(g.until) {
+		g.until = until
+	}
+}

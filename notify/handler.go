@@ -1,0 +1,203 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/epochwatch/epochwatch/notify/notice"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// recordTimeout is how long the record of a try may take once the daemon is stopping: what
+// the service has said must not be lost then.
+const recordTimeout = 5 * time.Second
+
+// A resolution comes back after a quarter of its age, within these, while the message
+// before it is on its way.
+const (
+	afterFiring  = 2 * time.Second
+	longestAfter = time.Minute
+)
+
+// maxAge is when a message is given up whatever its tries: a service that asks for pauses
+// for a day is not going to take it, and nobody wants to read it then.
+const maxAge = 24 * time.Hour
+
+// Messages is what the handler needs of a store.Store.
+type Messages interface {
+	FindMessage(ctx context.Context, id string) (store.MessageDetail, error)
+	ListMessages(ctx context.Context, runPK int64) ([]store.Message, error)
+	RecordDelivery(ctx context.Context, d store.Delivery) error
+}
+
+// Handler returns what works the jobs of kind store.JobSendMessage: one try at one message.
+// It returns nil for a message that was sent, now or before.
+func (n *Notifier) Handler(st Messages) store.JobFunc {
+	return func(ctx context.Context, j store.Job) error {
+		d, err := st.FindMessage(ctx, j.MessageID)
+		if errors.Is(err, store.ErrNotFound) {
+			return &store.PermanentError{Err: fmt.Errorf("message %s: %w", j.MessageID, err)}
+		}
+		if err != nil {
+			return fmt.Errorf("read message %s: %w", j.MessageID, err)
+		}
+		t := &try{n: n, st: st, job: j, d: d}
+		return t.run(ctx)
+	}
+}
+
+// try is one try at one message.
+type try struct {
+	n   *Notifier
+	st  Messages
+	job store.Job
+	d   store.MessageDetail
+}
+
+func (t *try) run(ctx context.Context) error {
+	m := t.d.Message
+	switch m.State {
+	case store.MessageSent:
+		return nil
+	case store.MessageDead:
+		return &store.PermanentError{Err: fmt.Errorf("given up before: %s", m.LastError)}
+	}
+	l := t.n.lineOf(m.Receiver, m.Channel)
+	if l == nil {
+		return t.failed(ctx, &store.PermanentError{Err: fmt.Errorf("the config has no channel %s of receiver %q any more", m.Channel, m.Receiver)})
+	}
+	told, err := t.firing(ctx)
+	if err != nil {
+		var later *store.RetryAfterError
+		if errors.As(err, &later) {
+			return err
+		}
+		return t.failed(ctx, err)
+	}
+	if wait := l.gate.enter(ctx); wait > 0 {
+		t.n.o.Metrics.count(m.Channel, resultPostponed)
+		return &store.RetryAfterError{After: wait, Err: fmt.Errorf("%s of %s is busy or rests", m.Channel, m.Receiver)}
+	}
+	return t.send(ctx, l, told)
+}
+
+// firing returns what the service calls the message about the firing that this one resolves.
+func (t *try) firing(ctx context.Context) (string, error) {
+	m := t.d.Message
+	if m.Event != store.MessageResolved {
+		return "", nil
+	}
+	all, err := t.st.ListMessages(ctx, m.RunPK)
+	if err != nil {
+		return "", fmt.Errorf("read the messages of the run: %w", err)
+	}
+	id := MessageID(m.FindingID, m.Receiver, m.Channel, store.MessageFiring)
+	for _, o := range all {
+		if o.ID != id {
+			continue
+		}
+		switch o.State {
+		case store.MessageSent:
+			return o.Reference, nil
+		case store.MessageDead:
+			return "", &store.PermanentError{Err: errors.New("not told: the message about the finding itself was given up")}
+		}
+		after := min(max(t.n.o.Now().Sub(m.CreatedAt)/4, afterFiring), longestAfter)
+		return "", &store.RetryAfterError{After: after, Err: errors.New("the message about the finding itself is still on its way")}
+	}
+	return "", &store.PermanentError{Err: errors.New("not told: this receiver was not told of the finding itself")}
+}
+
+// send hands the message over, within a turn of the gate, and records what came of it.
+func (t *try) send(ctx context.Context, l *line, told string) error {
+	m := t.d.Message
+	if err := t.record(ctx, store.Delivery{State: store.MessageSending}); err != nil {
+		l.gate.leave(false, 0)
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	start := t.n.o.Now()
+	reference, err := l.to.Send(bounded, t.notice(told))
+	t.n.o.Metrics.observe(m.Channel, t.n.o.Now().Sub(start))
+	l.gate.leave(ofService(err))
+	if err != nil {
+		if ctx.Err() != nil {
+			// The daemon stops. The message stays "sending": nobody knows whether it arrived.
+			return fmt.Errorf("send message %s: %w", m.ID, err)
+		}
+		return t.failed(ctx, err)
+	}
+	if err := t.record(ctx, store.Delivery{State: store.MessageSent, Reference: reference}); err != nil {
+		return err
+	}
+	t.n.o.Metrics.count(m.Channel, resultSent)
+	t.n.o.Log.InfoContext(ctx, "message sent", slog.String("message_id", m.ID), slog.String("receiver", m.Receiver),
+		slog.String("channel", m.Channel), slog.String("event", string(m.Event)))
+	return nil
+}
+
+// ofService says of an error whether it is the service that is in trouble, and for how long
+// it wants to be left alone. A refusal of this one message says nothing about the next.
+func ofService(err error) (failed bool, pause time.Duration) {
+	var permanent *store.PermanentError
+	var later *store.RetryAfterError
+	switch {
+	case err == nil, errors.As(err, &permanent), errors.Is(err, context.Canceled):
+		return false, 0
+	case errors.As(err, &later):
+		return true, later.After
+	}
+	return true, 0
+}
+
+// notice gathers what the message speaks of.
+func (t *try) notice(told string) notice.Notice {
+	m := t.d.Message
+	return notice.Notice{
+		ID: m.ID, Event: m.Event, Receiver: m.Receiver, CreatedAt: m.CreatedAt, Told: told,
+		Again: m.State != store.MessageQueued,
+		Run:   t.d.Run, Finding: t.d.Finding, Commands: t.d.Commands, Epochs: t.d.Epochs,
+		Link: t.n.link(t.d.Run),
+	}
+}
+
+// failed records a try that did not succeed and returns what the queue is to do.
+func (t *try) failed(ctx context.Context, err error) error {
+	m := t.d.Message
+	var permanent *store.PermanentError
+	var later *store.RetryAfterError
+	state, result := store.MessageFailed, resultFailed
+	lastTry := t.job.MaxAttempts > 0 && t.job.Attempt >= t.job.MaxAttempts
+	old := t.n.o.Now().Sub(m.CreatedAt) > maxAge
+	if errors.As(err, &permanent) || old || lastTry && !errors.As(err, &later) {
+		state, result = store.MessageDead, resultDead
+	}
+	if err := t.record(ctx, store.Delivery{State: state, Error: err.Error()}); err != nil {
+		return err
+	}
+	t.n.o.Metrics.count(m.Channel, result)
+	// The first failure and the last are worth a line; those between say the same.
+	if state == store.MessageDead || m.LastError != err.Error() {
+		t.n.o.Log.WarnContext(ctx, "message not sent", slog.String("message_id", m.ID), slog.String("receiver", m.Receiver),
+			slog.String("channel", m.Channel), slog.String("state", string(state)), slog.Any("error", err))
+	}
+	if state == store.MessageDead && permanent == nil {
+		return &store.PermanentError{Err: err}
+	}
+	return err
+}
+
+// record stores a step of the try, also while the daemon is stopping.
+func (t *try) record(ctx context.Context, d store.Delivery) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	d.MessageID, d.At = t.d.Message.ID, t.n.o.Now()
+	if err := t.st.RecordDelivery(ctx, d); err != nil {
+		return fmt.Errorf("record that message %s is %s: %w", d.MessageID, d.State, err)
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+package notice
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The longest names that are shown; a metric name may have 512 bytes.
+const (
+	maxName   = 80
+	maxReason = 300
+)
+
+// clean makes one line of text that a stranger chose: no control characters, no marks that
+// turn the direction of what follows, at most limit runes.
+func clean(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r) || unicode.IsControl(r):
+			return ' '
+		case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0x200E, r == 0x200F, r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, text)
+	return Shorten(strings.Join(strings.Fields(text), " "), limit)
+}
+
+// Shorten returns text with at most limit runes, its end replaced by an ellipsis when it
+// is longer.
+func Shorten(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	runes := []rune(text)
+	return strings.TrimSpace(string(runes[:max(limit-1, 0)])) + "…"
+}

@@ -1,0 +1,120 @@
+package notice
+
+import (
+	"math"
+	"strings"
+
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// sparkWidth is the widest sparkline in characters: with a metric's name before it and two
+// numbers behind, a line still fits a telephone held upright.
+const sparkWidth = 24
+
+// logRange is how far apart the ends of a positive series must be to be drawn on a
+// logarithmic scale: a loss that ran away would otherwise flatten what came before.
+const logRange = 50
+
+var sparkLevels = []rune("▁▂▃▄▅▆▇█")
+
+// Curve is one series of a run in one line of text.
+type Curve struct {
+	Name  string
+	Spark string // at most sparkWidth characters; × stands for NaN and infinity
+	// Mark is the column of Spark that holds the onset; -1 when it is out of sight.
+	Mark        int
+	First, Last string
+	Log         bool // drawn on a logarithmic scale
+}
+
+// series is one metric over the epochs that have it.
+type series struct {
+	epochs []int
+	values []float64
+}
+
+func seriesOf(epochs []store.Epoch, value func(store.Epoch) (float64, bool)) series {
+	var s series
+	for _, e := range epochs {
+		if v, ok := value(e); ok {
+			s.epochs = append(s.epochs, e.Epoch)
+			s.values = append(s.values, v)
+		}
+	}
+	return s
+}
+
+func metricSeries(epochs []store.Epoch, name string) series {
+	return seriesOf(epochs, func(e store.Epoch) (float64, bool) { v, ok := e.Metrics[name]; return v, ok })
+}
+
+// at returns the value at an epoch, or at the last one before it.
+func (s series) at(epoch int) (float64, bool) {
+	for i := len(s.epochs) - 1; i >= 0; i-- {
+		if s.epochs[i] <= epoch {
+			return s.values[i], true
+		}
+	}
+	return math.NaN(), false
+}
+
+// curve draws the series.
+func (s series) curve(name string, onset int, format func(a, b float64) (string, string)) Curve {
+	c := Curve{Name: clean(name, 14), Mark: -1}
+	cols := columns(s.values, sparkWidth)
+	c.Spark, c.Log = spark(cols)
+	for i, e := range s.epochs {
+		if e == onset {
+			c.Mark = i * len(cols) / len(s.values)
+		}
+	}
+	c.First, c.Last = format(s.values[0], s.values[len(s.values)-1])
+	return c
+}
+
+// columns takes a series together to at most width values: means, and NaN where any value
+// is not finite, because that must be seen.
+func columns(values []float64, width int) []float64 {
+	if len(values) <= width {
+		return values
+	}
+	out := make([]float64, width)
+	for i := range out {
+		// The rule by which curve places its mark: value j stands in column j*width/len.
+		from := (i*len(values) + width - 1) / width
+		to := ((i+1)*len(values) + width - 1) / width
+		sum := 0.0
+		for _, v := range values[from:to] {
+			sum += v
+		}
+		out[i] = sum / float64(to-from)
+	}
+	return out
+}
+
+// spark draws values, and says whether on a logarithmic scale.
+func spark(values []float64) (string, bool) {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, v := range values {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	scale, onLog := func(v float64) float64 { return v }, low > 0 && high/low > logRange
+	if onLog {
+		scale = math.Log
+	}
+	var b strings.Builder
+	for _, v := range values {
+		switch {
+		case math.IsNaN(v) || math.IsInf(v, 0):
+			b.WriteRune('×')
+		case high == low:
+			b.WriteRune(sparkLevels[len(sparkLevels)/2-1])
+		default:
+			at := (scale(v) - scale(low)) / (scale(high) - scale(low))
+			b.WriteRune(sparkLevels[int(math.Round(at*float64(len(sparkLevels)-1)))])
+		}
+	}
+	return b.String(), onLog
+}

@@ -1,0 +1,226 @@
+package notice
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// withdrawn is the reason of a finding that later data took back (ingest.ReasonWithdrawn).
+const withdrawn = "withdrawn"
+
+// Story is what a message says, in plain text, cleaned but not escaped.
+type Story struct {
+	Subject string // one line, tells the story by itself
+	Title   string // the same without program and run
+	// Mood is the word for colour and sign: critical, warning, info, or resolved.
+	Mood    string
+	Run     string   // project / name (id)
+	Summary string   // one sentence with the numbers
+	Since   string   // since when, and when it was seen
+	Numbers []string // the evidence: "best 0.740"
+	Sure    string
+	Curves  []Curve
+	Onset   int // the epoch that the curves mark
+	Done    []string
+	Advice  []string
+	Look    string // the command that shows the run
+	Link    string // may be empty
+	Mute    string // what to put into the daemon's config
+}
+
+// Tell makes the story of a notice. It is a function of the notice alone.
+func Tell(n Notice) Story {
+	f := n.Finding
+	s := Story{
+		Title:   headline(n),
+		Mood:    string(f.Severity),
+		Run:     runText(n.Run),
+		Summary: clean(f.Summary, 600),
+		Numbers: numbers(f.Finding),
+		Sure:    sure(f.Confidence),
+		Since:   since(n),
+		Curves:  curves(n),
+		Onset:   f.OnsetEpoch,
+		Done:    done(n),
+		Look:    "epochwatch runs show " + clean(n.Run.ID, maxName),
+		Link:    n.Link,
+		Mute:    fmt.Sprintf("detectors: {%s: {enabled: false}}", clean(string(f.Kind), maxName)),
+	}
+	for _, a := range f.Advice {
+		s.Advice = append(s.Advice, clean(a, 400))
+	}
+	if n.Event == store.MessageResolved {
+		s.Mood, s.Title, s.Summary = "resolved", resolvedTitle(n), resolvedSummary(n)
+		s.Advice = nil
+	} else if !f.Firing() {
+		s.Summary = strings.TrimSpace(s.Summary + fmt.Sprintf(" It no longer holds since epoch %d.", *f.ResolvedEpoch))
+	}
+	s.Subject = "[epochwatch] " + runName(n.Run) + ": " + s.Title
+	return s
+}
+
+func runName(r store.Run) string {
+	if name := clean(r.Name, maxName); name != "" {
+		return name
+	}
+	return clean(r.ID, maxName)
+}
+
+// runText names a run so that it can be found: people know it by its name, commands by its id.
+func runText(r store.Run) string {
+	text := clean(r.Project, maxName) + " / " + runName(r)
+	if r.Name != "" && r.Name != r.ID {
+		text += " (" + clean(r.ID, maxName) + ")"
+	}
+	return text
+}
+
+func resolvedTitle(n Notice) string {
+	if n.Finding.Reason == withdrawn {
+		return "taken back: " + headline(n)
+	}
+	if n.Finding.ResolvedEpoch == nil {
+		return "resolved: " + headline(n)
+	}
+	return fmt.Sprintf("resolved at epoch %d: %s", *n.Finding.ResolvedEpoch, headline(n))
+}
+
+func resolvedSummary(n Notice) string {
+	f := n.Finding
+	switch {
+	case f.Reason == withdrawn:
+		return "What was said does not hold: an epoch that came late, or other settings, change the picture."
+	case f.ResolvedEpoch == nil:
+		return "It no longer holds."
+	}
+	text := fmt.Sprintf("It no longer holds since epoch %d", *f.ResolvedEpoch)
+	if v, ok := metricSeries(n.Epochs, metricName(n)).at(*f.ResolvedEpoch); ok {
+		text += fmt.Sprintf(": %s was %s there", clean(metricName(n), maxName), Number(v))
+	}
+	return text + "."
+}
+
+// since says from which epoch on, by the trainer's clock, and when it was seen.
+func since(n Notice) string {
+	f := n.Finding
+	text := fmt.Sprintf("epoch %d", f.OnsetEpoch)
+	for _, e := range n.Epochs {
+		if e.Epoch == f.OnsetEpoch && !e.EndedAt.IsZero() {
+			text += e.EndedAt.UTC().Format(" (2 Jan 15:04 UTC)")
+			break
+		}
+	}
+	if f.FiredEpoch != f.OnsetEpoch {
+		text += fmt.Sprintf(", seen at epoch %d", f.FiredEpoch)
+	}
+	if f.ResolvedEpoch != nil {
+		text += fmt.Sprintf(", until epoch %d", *f.ResolvedEpoch)
+	}
+	return text
+}
+
+// leading evidence comes first, in this order; the rest by name.
+var leading = []string{"best", "start", "before", "now", "last", "rise", "noise"}
+
+// numbers lists the evidence.
+func numbers(f detectors.Finding) []string {
+	names := make([]string, 0, len(f.Evidence))
+	for name := range f.Evidence {
+		names = append(names, name)
+	}
+	place := func(name string) int {
+		if i := slices.Index(leading, name); i >= 0 {
+			return i
+		}
+		return len(leading)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if c := place(a) - place(b); c != 0 {
+			return c
+		}
+		return strings.Compare(a, b)
+	})
+	out := make([]string, 0, len(names))
+	for _, name := range names {
+		v, format := float64(f.Evidence[name]), Number
+		if strings.Contains(name, "learning_rate") || name == "lr" {
+			format = Rate
+		}
+		out = append(out, strings.ReplaceAll(clean(name, maxName), "_", " ")+" "+format(v))
+	}
+	return out
+}
+
+// sure puts a confidence into words.
+func sure(c float64) string {
+	word := "a hint"
+	switch {
+	case math.IsNaN(c):
+		return "not known"
+	case c >= 0.9:
+		word = "nearly certain"
+	case c >= 0.7:
+		word = "fairly sure"
+	case c >= 0.5:
+		word = "more likely than not"
+	}
+	return fmt.Sprintf("%.0f %%, %s", 100*c, word)
+}
+
+func rateSeries(epochs []store.Epoch) series {
+	return seriesOf(epochs, func(e store.Epoch) (float64, bool) {
+		if e.LearningRate == nil {
+			return 0, false
+		}
+		return *e.LearningRate, true
+	})
+}
+
+// curves draws the finding's metric, what it is to be seen beside, and the learning rate
+// where it changed: four lines at most.
+func curves(n Notice) []Curve {
+	names := []string{metricName(n), "loss", "val_loss"}
+	if n.Finding.Kind == detectors.KindLossAccuracyConflict {
+		names = append([]string{metricName(n), "loss"}, accuracies(n.Epochs)...)
+	}
+	var out []Curve
+	seen := map[string]bool{}
+	for _, name := range names {
+		s := metricSeries(n.Epochs, name)
+		if seen[name] || len(s.values) < 2 || len(out) == 3 {
+			continue
+		}
+		seen[name] = true
+		out = append(out, s.curve(name, n.Finding.OnsetEpoch, Pair))
+	}
+	if s := rateSeries(n.Epochs); len(s.values) > 1 && slices.Max(s.values) > slices.Min(s.values) {
+		rates := func(a, b float64) (string, string) { return Rate(a), Rate(b) }
+		out = append(out, s.curve("learning rate", n.Finding.OnsetEpoch, rates))
+	}
+	return out
+}
+
+// accuracies returns the metrics of the last epoch that are an accuracy by their name.
+func accuracies(epochs []store.Epoch) []string {
+	if len(epochs) == 0 {
+		return nil
+	}
+	var out []string
+	for name := range epochs[len(epochs)-1].Metrics {
+		if strings.Contains(name, "acc") {
+			out = append(out, name)
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int {
+		if c := len(a) - len(b); c != 0 {
+			return c
+		}
+		return strings.Compare(a, b)
+	})
+	return out
+}

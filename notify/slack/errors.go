@@ -1,0 +1,73 @@
+package slack
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	slackapi "github.com/slack-go/slack"
+
+	"github.com/epochwatch/epochwatch/notify/notice"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// passing are the errors of Slack's API that go away by themselves. All others (a bad
+// token, a missing scope, a channel that is not there, blocks it does not like) stay
+// until a person mends them.
+var passing = map[string]bool{
+	"ratelimited": true, "rate_limited": true, "message_limit_exceeded": true,
+	"internal_error": true, "fatal_error": true, "service_unavailable": true, "request_timeout": true,
+	"team_added_to_org": true, "accesslimited": true,
+}
+
+// hints say how to mend the errors that a person meets when setting up.
+var hints = map[string]string{
+	"channel_not_found": "no such channel, or the app is not in it: /invite the app there",
+	"not_in_channel":    "/invite the app to the channel",
+	"is_archived":       "the channel is archived",
+	"invalid_auth":      "the token is not one of Slack's",
+	"not_authed":        "the token is missing",
+	"account_inactive":  "the app was removed from the workspace",
+	"token_revoked":     "the token was revoked",
+	"token_expired":     "the token has expired",
+}
+
+// classify turns an error of slack-go into that of a channel.
+func classify(err error) error {
+	var limited *slackapi.RateLimitedError
+	if errors.As(err, &limited) {
+		return notice.Classify(429, strconv.FormatFloat(limited.RetryAfter.Seconds(), 'f', -1, 64), time.Time{}, "")
+	}
+	var status slackapi.StatusCodeError
+	if errors.As(err, &status) {
+		return notice.Classify(status.Code, "", time.Time{}, "")
+	}
+	var said slackapi.SlackErrorResponse
+	if errors.As(err, &said) {
+		return classifyAnswer(said)
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+func classifyAnswer(said slackapi.SlackErrorResponse) error {
+	text := said.Err
+	if hint := hints[said.Err]; hint != "" {
+		text += " (" + hint + ")"
+	}
+	if said.Needed != "" {
+		text += fmt.Sprintf(" (needed: %s; the token has: %s)", said.Needed, said.Provided)
+	}
+	for _, m := range said.ResponseMetadata.Messages {
+		text += "; " + m
+	}
+	if passing[said.Err] {
+		return errors.New(text)
+	}
+	return &store.PermanentError{Err: errors.New(text)}
+}

@@ -1,0 +1,179 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/epochwatch/epochwatch/internal/secret"
+	"github.com/epochwatch/epochwatch/notify/email"
+	"github.com/epochwatch/epochwatch/notify/webhook"
+)
+
+// matchKeys are what a route can match on; groupKeys what messages can be grouped by.
+var (
+	matchKeys = []string{"project", "run", "tag", "kind", "severity", "metric"}
+	groupKeys = []string{"project", "run", "kind", "severity", "metric"}
+)
+
+// Validate returns everything that is wrong, each by its path in the config, and no secret.
+// Secrets that are still to come (…_file, ${NAME}) are not looked into: call Resolve first.
+func (c *Config) Validate() error {
+	v := &validation{names: map[string]bool{}}
+	for i := range c.Receivers {
+		v.receiver(fmt.Sprintf("receivers[%d]", i), &c.Receivers[i])
+	}
+	if len(c.Receivers) == 0 {
+		v.names[logReceiver] = true
+	}
+	v.root(c)
+	return errors.Join(v.errs...)
+}
+
+type validation struct {
+	errs  []error
+	names map[string]bool
+}
+
+func (v *validation) bad(path, format string, args ...any) {
+	v.errs = append(v.errs, fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...)))
+}
+
+func (v *validation) receiver(path string, r *Receiver) {
+	switch {
+	case r.Name == "":
+		v.bad(path+".name", "missing")
+	case r.Name == logReceiver:
+		v.bad(path+".name", "%q is the log itself; choose another name", r.Name)
+	case v.names[r.Name]:
+		v.bad(path+".name", "%q is there twice", r.Name)
+	}
+	v.names[r.Name] = true
+	if r.Slack != nil {
+		v.slack(path+".slack", r.Slack)
+	}
+	if r.Email != nil {
+		v.email(path+".email", r.Email)
+	}
+	if r.Webhook != nil {
+		v.webhook(path+".webhook", r.Webhook)
+	}
+}
+
+func (v *validation) slack(path string, s *Slack) {
+	hook, token := s.WebhookURL != "" || s.WebhookURLFile != "", s.Token != "" || s.TokenFile != ""
+	switch {
+	case hook && token:
+		v.bad(path, "both webhook_url and token; keep one")
+	case !hook && !token:
+		v.bad(path, "neither webhook_url nor token")
+	case token && s.Channel == "":
+		v.bad(path+".channel", "missing: a bot needs to be told where to post")
+	case hook && s.Channel != "":
+		v.bad(path+".channel", "an incoming webhook has its own channel; remove it, or use token")
+	}
+	if hook && (s.AppToken != "" || s.AppTokenFile != "") {
+		v.bad(path+".app_token", "only with token: an incoming webhook cannot be answered")
+	}
+	v.address(path+".webhook_url", s.WebhookURL)
+	v.address(path+".api_url", secret.Value(s.APIURL))
+	if t := s.Token.Reveal(); t != "" && pending(s.Token) == "" && strings.ContainsAny(t, " \t\r\n") {
+		v.bad(path+".token", "has a space or a line end in it")
+	}
+}
+
+func (v *validation) email(path string, e *Email) {
+	if len(e.To) == 0 {
+		v.bad(path+".to", "missing")
+	}
+	for i, to := range e.To {
+		if _, err := mail.ParseAddress(to); err != nil {
+			v.bad(fmt.Sprintf("%s.to[%d]", path, i), "%q is not a mail address", to)
+		}
+	}
+	if _, err := mail.ParseAddress(e.From); err != nil {
+		v.bad(path+".from", "%q is not a mail address", e.From)
+	}
+	switch {
+	case e.SMTP == "" && e.SMTPFile == "":
+		v.bad(path+".smtp", "missing: want smtp://user:password@host:587")
+	case e.SMTP != "" && pending(e.SMTP) == "":
+		if _, err := email.ParseServer(e.SMTP); err != nil {
+			v.bad(path+".smtp", "%v", err)
+		}
+	}
+}
+
+func (v *validation) webhook(path string, w *Webhook) {
+	if w.URL == "" && w.URLFile == "" {
+		v.bad(path+".url", "missing")
+	}
+	v.address(path+".url", w.URL)
+	if pending(w.Secret) == "" {
+		if _, err := webhook.Key(w.Secret); err != nil {
+			v.bad(path+".secret", "%v", err)
+		}
+	}
+}
+
+// address checks an http or https address without showing it.
+func (v *validation) address(path string, a secret.Value) {
+	if a == "" || pending(a) != "" {
+		return
+	}
+	u, err := url.Parse(a.Reveal())
+	switch {
+	case err != nil:
+		v.bad(path, "not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		v.bad(path, "want an address that begins with https:// or http://")
+	case u.Host == "":
+		v.bad(path, "there is no host in it")
+	}
+}
+
+// pending returns the first ${NAME} that a secret still waits for.
+func pending(s secret.Value) string { return variable.FindString(s.Reveal()) }
+
+func (v *validation) root(c *Config) {
+	if len(c.Route.Match) > 0 {
+		v.bad("route.match", "the outermost route takes everything; put matchers into route.routes")
+	}
+	if c.Route.Receiver == "" && len(c.Receivers) > 1 {
+		v.bad("route.receiver", "missing: say which receiver hears of what no other route takes")
+	}
+	v.route("route", &c.Route)
+}
+
+func (v *validation) route(path string, r *Route) {
+	if r.Receiver != "" && !v.names[r.Receiver] {
+		v.bad(path+".receiver", "there is no receiver %q", r.Receiver)
+	}
+	for _, g := range r.GroupBy {
+		if !slices.Contains(groupKeys, g) {
+			v.bad(path+".group_by", "%q is none of %s", g, strings.Join(groupKeys, ", "))
+		}
+	}
+	keys := make([]string, 0, len(r.Match))
+	for k := range r.Match {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		if !slices.Contains(matchKeys, k) {
+			v.bad(path+".match", "%q is none of %s", k, strings.Join(matchKeys, ", "))
+		} else if k == "severity" && rank(r.Match[k]) == 0 {
+			v.bad(path+".match.severity", "%q is none of info, warning, critical", r.Match[k])
+		}
+	}
+	for i := range r.Routes {
+		at := fmt.Sprintf("%s.routes[%d]", path, i)
+		if len(r.Routes[i].Match) == 0 {
+			v.bad(at+".match", "missing: a route without it hides those after it")
+		}
+		v.route(at, &r.Routes[i])
+	}
+}
