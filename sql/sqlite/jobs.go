@@ -1,0 +1,83 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+
+	"github.com/epochwatch/epochwatch/sql/internal/queue"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// Work is store.Store's.
+func (s *Store) Work(ctx context.Context, handlers map[string]store.JobFunc, periodic []store.Periodic) (func(context.Context) error, error) {
+	if s.write == nil {
+		return nil, errReadOnly
+	}
+	c, err := queue.Worker(handlers, periodic, true, s.log)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range []query{qRescueJobs, qBuryJobs, qDepose, qBuryMessages} {
+		if _, err := s.write.ExecContext(ctx, string(q)); err != nil {
+			return nil, fmt.Errorf("take over the jobs of a daemon that died: %w", plain(err))
+		}
+	}
+	client, err := river.NewClient(riversqlite.New(s.write), c)
+	if err != nil {
+		return nil, fmt.Errorf("set up the job workers: %w", plain(err))
+	}
+	return queue.Start(ctx, client)
+}
+
+// RecordDelivery is store.Store's.
+func (s *Store) RecordDelivery(ctx context.Context, d store.Delivery) (err error) {
+	if s.write == nil {
+		return errReadOnly
+	}
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("record a delivery: %w", plain(err))
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("record a delivery of message %s: %w", d.MessageID, plain(err)), plain(tx.Rollback()))
+		}
+	}()
+	at := timeText(d.At)
+	r, err := tx.ExecContext(ctx, string(qDeliver), d.MessageID, d.State, d.Error, d.Reference, at)
+	if err != nil {
+		return err
+	}
+	n, err := r.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return store.ErrNotFound
+	}
+	if _, err := tx.ExecContext(ctx, string(qInsertDelivery), d.MessageID, at, d.State, d.Error, d.Reference); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Upkeep is store.Store's.
+func (s *Store) Upkeep(ctx context.Context, before time.Time) error {
+	if s.write == nil {
+		return errReadOnly
+	}
+	if _, err := s.write.ExecContext(ctx, string(qForget), timeText(before)); err != nil {
+		return fmt.Errorf("remove old refused messages: %w", plain(err))
+	}
+	for _, q := range []query{qBuryMessages, qOptimize} {
+		if _, err := s.write.ExecContext(ctx, string(q)); err != nil {
+			return fmt.Errorf("tidy the database: %w", plain(err))
+		}
+	}
+	return nil
+}

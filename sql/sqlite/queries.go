@@ -1,0 +1,103 @@
+package sqlite
+
+// query is one statement. A test prepares every constant of this type against a real
+// database, and finds SQL that stands elsewhere.
+type query string
+
+const (
+	qSchemaVersion query = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`
+	qJobVersion    query = `SELECT coalesce(max(version), 0) FROM river_migration WHERE line = 'main'`
+	qHasTable      query = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?`
+
+	runColumns = `r.pk, r.project, r.id, r.name, r.tags, r.state, r.end_reason, r.started_at, r.ended_at,
+		r.last_sign_at, r.revision, r.started, (SELECT count(*) FROM attempt a WHERE a.run_pk = r.pk)`
+
+	qInsertRun query = `INSERT INTO run (project, id, started_at, last_sign_at) VALUES (?1, ?2, ?3, ?3)
+		ON CONFLICT (project, id) DO NOTHING`
+	qRunByKey query = `SELECT ` + runColumns + ` FROM run r WHERE r.project = ? AND r.id = ?`
+	qRunByPK  query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk = ?`
+	qRunsByID query = `SELECT ` + runColumns + ` FROM run r WHERE r.id = ? ORDER BY r.project LIMIT 2`
+	qRuns     query = `SELECT ` + runColumns + ` FROM run r
+		WHERE (?1 = '' OR r.project = ?1) AND (?2 = '' OR r.state = ?2)
+		ORDER BY r.started_at DESC, r.pk DESC LIMIT ?3`
+	qUpdateRun query = `UPDATE run SET name = ?, tags = ?, state = ?, end_reason = ?, started_at = ?, ended_at = ?,
+		last_sign_at = ?, revision = ?, started = ? WHERE pk = ?`
+
+	qAttempts query = `SELECT run_pk, id, started_at, next_seq, gaps, state, ended_at, started FROM attempt
+		WHERE run_pk = ? ORDER BY id`
+	qUpsertAttempt query = `INSERT INTO attempt (run_pk, id, started_at, next_seq, gaps, state, ended_at, started)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (run_pk, id) DO UPDATE SET started_at = excluded.started_at, next_seq = excluded.next_seq,
+		gaps = excluded.gaps, state = excluded.state, ended_at = excluded.ended_at, started = excluded.started`
+
+	qEpochs query = `SELECT pk, run_pk, attempt, seq, epoch, ended_at, seconds, learning_rate, step, first_batch_loss
+		FROM epoch WHERE run_pk = ? ORDER BY attempt, seq`
+	qMetrics query = `SELECT m.epoch_pk, m.metric, m.value, m.nonfinite FROM epoch e
+		JOIN metric_value m ON m.epoch_pk = e.pk WHERE e.run_pk = ?`
+	qInsertEpoch query = `INSERT INTO epoch (run_pk, attempt, seq, epoch, ended_at, seconds, learning_rate, step, first_batch_loss)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_pk, attempt, seq) DO NOTHING`
+	qInsertMetric query = `INSERT INTO metric_value (epoch_pk, metric, value, nonfinite) VALUES (?, ?, ?, ?)`
+
+	qInsertBatches query = `INSERT INTO batches (run_pk, attempt, seq, epoch, batch, count, metrics) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (run_pk, attempt, seq) DO NOTHING`
+
+	qHeld query = `SELECT run_pk, attempt, seq, received_at, event FROM held WHERE run_pk = ? ORDER BY attempt, seq`
+	qHold query = `INSERT INTO held (run_pk, attempt, seq, received_at, event) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (run_pk, attempt, seq) DO NOTHING`
+	qRelease query = `DELETE FROM held WHERE run_pk = ? AND attempt = ? AND seq = ?`
+
+	findingColumns = `id, run_pk, kind, metric, onset_epoch, severity, fired_epoch, resolved_epoch, confidence,
+		reason, summary, evidence, advice, opened_at`
+
+	qFindings      query = `SELECT ` + findingColumns + ` FROM finding WHERE run_pk = ? ORDER BY pk`
+	qFinding       query = `SELECT ` + findingColumns + ` FROM finding WHERE id = ?`
+	qUpsertFinding query = `INSERT INTO finding (` + findingColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (run_pk, kind, metric, onset_epoch) DO UPDATE SET severity = excluded.severity,
+		fired_epoch = excluded.fired_epoch, resolved_epoch = excluded.resolved_epoch, confidence = excluded.confidence,
+		reason = excluded.reason, summary = excluded.summary, evidence = excluded.evidence, advice = excluded.advice`
+
+	qCommands query = `SELECT run_pk, body, state, finding_id, decided_epoch, applied_epoch, answer, before, after,
+		answered_at, effect, forecast FROM command WHERE run_pk = ? ORDER BY pk`
+	qUpsertCommand query = `INSERT INTO command (id, run_pk, attempt, caused_by, kind, issued_at, expected, wanted, body,
+		state, finding_id, decided_epoch, applied_epoch, answer, before, after, answered_at, effect, forecast)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET issued_at = excluded.issued_at, expected = excluded.expected, wanted = excluded.wanted,
+		body = excluded.body, state = excluded.state, finding_id = excluded.finding_id, decided_epoch = excluded.decided_epoch,
+		applied_epoch = excluded.applied_epoch, answer = excluded.answer, before = excluded.before, after = excluded.after,
+		answered_at = excluded.answered_at, effect = excluded.effect, forecast = excluded.forecast
+		ON CONFLICT (run_pk, attempt, caused_by, kind) DO NOTHING`
+
+	messageColumns = `id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference`
+
+	qMessages      query = `SELECT ` + messageColumns + ` FROM message WHERE run_pk = ? ORDER BY pk`
+	qMessage       query = `SELECT ` + messageColumns + ` FROM message WHERE id = ?`
+	qInsertMessage query = `INSERT INTO message (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`
+	// A delivery that was announced as sending and then ends is one attempt.
+	qDeliver query = `UPDATE message SET
+		attempts = attempts + (?2 = 'sending' OR state <> 'sending'),
+		state = ?2,
+		last_error = CASE ?2 WHEN 'sending' THEN last_error ELSE ?3 END,
+		reference = CASE ?4 WHEN '' THEN reference ELSE ?4 END,
+		sent_at = CASE ?2 WHEN 'sent' THEN ?5 ELSE sent_at END
+		WHERE id = ?1`
+	qInsertDelivery query = `INSERT INTO delivery (message_id, at, state, error, reference) VALUES (?, ?, ?, ?, ?)`
+	// The queue gave the job up without the worker's knowing, for instance because it was killed each time.
+	qBuryMessages query = `UPDATE message SET state = 'dead' WHERE state IN ('queued', 'sending', 'failed') AND id IN (
+		SELECT json_extract(args, '$.message_id') FROM river_job WHERE kind = 'send_message' AND state IN ('discarded', 'cancelled'))`
+
+	qQuarantined query = `SELECT pk, received_at, subject, message_id, stream_seq, reason, detail, size, payload
+		FROM quarantine ORDER BY received_at DESC, pk DESC LIMIT ?`
+	qQuarantine query = `INSERT INTO quarantine (received_at, subject, message_id, stream_seq, reason, detail, size, payload, digest)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream_seq, digest) DO NOTHING`
+	qForget query = `DELETE FROM quarantine WHERE received_at < ?`
+
+	// One daemon owns the database, so whatever is still running at its start was left by one that died.
+	qRescueJobs query = `UPDATE river_job SET state = 'available', scheduled_at = datetime('now', 'subsec')
+		WHERE state = 'running' AND attempt < max_attempts`
+	qBuryJobs query = `UPDATE river_job SET state = 'discarded', finalized_at = datetime('now', 'subsec')
+		WHERE state = 'running'`
+	qDepose query = `DELETE FROM river_leader`
+
+	qOptimize query = `PRAGMA optimize`
+)
