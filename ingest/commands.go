@@ -34,12 +34,15 @@ func (v *visit) keepCommand(c store.Command) {
 	i := v.commandAt(c.ID)
 	switch {
 	case i >= 0:
+		was := v.mem.commands[i]
+		v.newsOfCommand(&was, c)
 		v.mem.commands[i] = c
 	case slices.ContainsFunc(v.mem.commands, func(o store.Command) bool {
 		return o.Attempt == c.Attempt && o.CausedBy == c.CausedBy && o.Kind == c.Kind
 	}):
 		return
 	default:
+		v.newsOfCommand(nil, c)
 		v.mem.commands = append(v.mem.commands, c)
 		v.fresh[c.ID] = true
 	}

@@ -162,6 +162,7 @@ func same(a, b *detectors.Finding) bool {
 func (v *visit) change(changes []detectors.Change) {
 	for _, c := range changes {
 		f := v.keepFinding(c.Finding)
+		v.newsOfFinding(c.Type, f)
 		if v.svc.announcer == nil {
 			continue
 		}

@@ -28,6 +28,7 @@ type Options struct {
 	Policy    Policy    // nil: nothing is ever done to a run
 	Announcer Announcer // nil: nobody is told
 	Sender    Sender    // nil: commands are stored and not sent
+	Observer  Observer  // nil: nobody is told what was stored
 	Detectors detectors.Config
 	Metrics   *Metrics         // nil: not measured
 	Log       *slog.Logger     // nil: not logged
@@ -45,6 +46,7 @@ type Service struct {
 	policy    Policy
 	announcer Announcer
 	sender    Sender
+	observer  Observer
 	detectors detectors.Config
 	metrics   *Metrics
 	log       *slog.Logger
@@ -68,7 +70,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		store: o.Store, policy: o.Policy, announcer: o.Announcer, sender: o.Sender, detectors: o.Detectors,
+		store: o.Store, policy: o.Policy, announcer: o.Announcer, sender: o.Sender, observer: o.Observer, detectors: o.Detectors,
 		metrics: o.Metrics, log: o.Log, now: o.Now, gapWait: o.GapWait, lostAfter: o.LostAfter,
 		cache: newCache(rememberRuns), agenda: newAgenda(), listening: newListening(),
 	}
@@ -151,6 +153,7 @@ func (s *Service) transact(ctx context.Context, errands []errand, refused []*arr
 		}
 		s.agenda.note(v)
 	}
+	s.tell(ctx, visits)
 	return visits, nil
 }
 

@@ -43,11 +43,13 @@ type visit struct {
 	givenUp   int             // gaps recorded
 	rebuilds  int
 	counts    map[string]int // events folded or held, by type
+	was       store.Run      // the run before
+	news      []News         // of findings and commands, in order
 }
 
 func (s *Service) newVisit(tx store.Tx, state store.RunState, now time.Time) *visit {
 	v := &visit{
-		svc: s, tx: tx, now: now, run: state.Run, attempts: slices.Clone(state.Attempts), blank: len(state.Attempts) == 0,
+		svc: s, tx: tx, now: now, run: state.Run, was: state.Run, attempts: slices.Clone(state.Attempts), blank: len(state.Attempts) == 0,
 		attemptsChanged: map[string]bool{}, commandsChanged: map[string]bool{}, findingsChanged: map[detectors.Key]bool{},
 		fresh: map[string]bool{}, counts: map[string]int{},
 	}
