@@ -10,9 +10,10 @@ const (
 	// gateWidth is how many messages are with a service at once. Slack takes about one a
 	// second for a channel; more in flight would only wait there.
 	gateWidth = 2
-	// gateWait is how long a worker waits for its turn before it goes back to the queue.
-	gateWait = 500 * time.Millisecond
-	// turnAgain is when a message that found no turn comes back.
+	// gateWait is how long a worker waits for its turn before its message goes back to the
+	// queue: long enough for a service that is well, short enough for the other receivers.
+	gateWait = time.Second
+	// turnAgain is when a message that found no turn comes back at the earliest.
 	turnAgain = time.Second
 	// longestRest bounds the rest of a service that fails time after time.
 	longestRest = time.Minute
@@ -34,8 +35,17 @@ func newGate(now func() time.Time) *gate {
 }
 
 // enter waits for a turn. It returns how long to stay away when there is none; otherwise
-// the caller must call leave.
-func (g *gate) enter(ctx context.Context) (wait time.Duration) {
+// the caller must call leave. An urgent message does not heed a rest, and waits as long as
+// ctx lets it.
+func (g *gate) enter(ctx context.Context, urgent bool) (wait time.Duration) {
+	if urgent {
+		select {
+		case g.turns <- struct{}{}:
+			return 0
+		case <-ctx.Done():
+			return turnAgain
+		}
+	}
 	if wait := g.rests(); wait > 0 {
 		return wait
 	}

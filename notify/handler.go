@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/epochwatch/epochwatch/notify/notice"
@@ -15,12 +16,9 @@ import (
 // the service has said must not be lost then.
 const recordTimeout = 5 * time.Second
 
-// A resolution comes back after a quarter of its age, within these, while the message
-// before it is on its way.
-const (
-	afterFiring  = 2 * time.Second
-	longestAfter = time.Minute
-)
+// afterFiring is when a resolution comes back, at the earliest, while the message before it
+// is on its way.
+const afterFiring = 2 * time.Second
 
 // maxAge is when a message is given up whatever its tries: a service that asks for pauses
 // for a day is not going to take it, and nobody wants to read it then.
@@ -77,11 +75,23 @@ func (t *try) run(ctx context.Context) error {
 		}
 		return t.failed(ctx, err)
 	}
-	if wait := l.gate.enter(ctx); wait > 0 {
+	if wait := l.gate.enter(ctx, t.lastTry()); wait > 0 {
 		t.n.o.Metrics.count(m.Channel, resultPostponed)
-		return &store.RetryAfterError{After: wait, Err: fmt.Errorf("%s of %s is busy or rests", m.Channel, m.Receiver)}
+		return t.later(wait, fmt.Errorf("%s of %s is busy or rests", m.Channel, m.Receiver))
 	}
 	return t.send(ctx, l, told)
+}
+
+// lastTry reports whether the queue will not call again.
+func (t *try) lastTry() bool { return t.job.MaxAttempts > 0 && t.job.Attempt >= t.job.MaxAttempts }
+
+// later sends a message back to the queue that was not tried. The queue may count that as a
+// try all the same, so the time it stays away grows as the queue's own back-off does: the
+// fourth power of the attempt in seconds, give or take a tenth.
+func (t *try) later(wait time.Duration, err error) error {
+	n := float64(min(max(t.job.Attempt, 1), 12))
+	backOff := time.Duration(n * n * n * n * (0.9 + 0.2*rand.Float64()) * float64(time.Second))
+	return &store.RetryAfterError{After: max(wait, backOff), Err: err}
 }
 
 // firing returns what the service calls the message about the firing that this one resolves.
@@ -105,8 +115,10 @@ func (t *try) firing(ctx context.Context) (string, error) {
 		case store.MessageDead:
 			return "", &store.PermanentError{Err: errors.New("not told: the message about the finding itself was given up")}
 		}
-		after := min(max(t.n.o.Now().Sub(m.CreatedAt)/4, afterFiring), longestAfter)
-		return "", &store.RetryAfterError{After: after, Err: errors.New("the message about the finding itself is still on its way")}
+		if t.lastTry() {
+			return "", &store.PermanentError{Err: errors.New("not told: the message about the finding itself is still on its way")}
+		}
+		return "", t.later(afterFiring, errors.New("the message about the finding itself is still on its way"))
 	}
 	return "", &store.PermanentError{Err: errors.New("not told: this receiver was not told of the finding itself")}
 }
@@ -125,7 +137,7 @@ func (t *try) send(ctx context.Context, l *line, told string) error {
 	t.n.o.Metrics.observe(m.Channel, t.n.o.Now().Sub(start))
 	l.gate.leave(ofService(err))
 	if err != nil {
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			// The daemon stops. The message stays "sending": nobody knows whether it arrived.
 			return fmt.Errorf("send message %s: %w", m.ID, err)
 		}
@@ -169,11 +181,8 @@ func (t *try) notice(told string) notice.Notice {
 func (t *try) failed(ctx context.Context, err error) error {
 	m := t.d.Message
 	var permanent *store.PermanentError
-	var later *store.RetryAfterError
 	state, result := store.MessageFailed, resultFailed
-	lastTry := t.job.MaxAttempts > 0 && t.job.Attempt >= t.job.MaxAttempts
-	old := t.n.o.Now().Sub(m.CreatedAt) > maxAge
-	if errors.As(err, &permanent) || old || lastTry && !errors.As(err, &later) {
+	if errors.As(err, &permanent) || t.lastTry() || t.n.o.Now().Sub(m.CreatedAt) > maxAge {
 		state, result = store.MessageDead, resultDead
 	}
 	if err := t.record(ctx, store.Delivery{State: state, Error: err.Error()}); err != nil {

@@ -23,8 +23,8 @@ import (
 )
 
 // Timeout is how long one mail may take, greeting to answer: servers that check what they
-// take in are slow on purpose.
-const Timeout = 60 * time.Second
+// take in are slow on purpose. It must stay below what the queue gives a job (30 s).
+const Timeout = 25 * time.Second
 
 // Options say to whom, from whom and through which server.
 type Options struct {

@@ -87,7 +87,7 @@ func partsOf(text string) []string {
 	if slash := strings.IndexAny(rest, "/?#"); slash >= 0 {
 		parts = append(parts, rest[slash:])
 		for _, p := range strings.FieldsFunc(rest[slash:], func(r rune) bool { return strings.ContainsRune("/?#&=", r) }) {
-			if len(p) >= 8 { // shorter ones are words such as "services"
+			if len(p) >= 16 || len(p) >= 8 && strings.ContainsAny(p, "0123456789") { // not words such as "services"
 				parts = append(parts, p)
 			}
 		}

@@ -11,6 +11,9 @@ import (
 // numbers behind, a line still fits a telephone held upright.
 const sparkWidth = 24
 
+// leadIn is how many epochs before the onset are drawn at least.
+const leadIn = 8
+
 // logRange is how far apart the ends of a positive series must be to be drawn on a
 // logarithmic scale: a loss that ran away would otherwise flatten what came before.
 const logRange = 50
@@ -23,6 +26,7 @@ type Curve struct {
 	Spark string // at most sparkWidth characters; × stands for NaN and infinity
 	// Mark is the column of Spark that holds the onset; -1 when it is out of sight.
 	Mark        int
+	From        int // the epoch of the first column
 	First, Last string
 	Log         bool // drawn on a logarithmic scale
 }
@@ -48,6 +52,17 @@ func metricSeries(epochs []store.Epoch, name string) series {
 	return seriesOf(epochs, func(e store.Epoch) (float64, bool) { v, ok := e.Metrics[name]; return v, ok })
 }
 
+// near drops what lies so far before the onset that it would only flatten the rest: kept
+// are as many values before the onset as from it on, at least leadIn.
+func (s series) near(onset int) series {
+	at := 0
+	for at < len(s.epochs) && s.epochs[at] < onset {
+		at++
+	}
+	from := max(at-max(len(s.epochs)-at, leadIn), 0)
+	return series{epochs: s.epochs[from:], values: s.values[from:]}
+}
+
 // at returns the value at an epoch, or at the last one before it.
 func (s series) at(epoch int) (float64, bool) {
 	for i := len(s.epochs) - 1; i >= 0; i-- {
@@ -60,7 +75,8 @@ func (s series) at(epoch int) (float64, bool) {
 
 // curve draws the series.
 func (s series) curve(name string, onset int, format func(a, b float64) (string, string)) Curve {
-	c := Curve{Name: clean(name, 14), Mark: -1}
+	s = s.near(onset)
+	c := Curve{Name: clean(name, 14), Mark: -1, From: s.epochs[0]}
 	cols := columns(s.values, sparkWidth)
 	c.Spark, c.Log = spark(cols)
 	for i, e := range s.epochs {
@@ -85,9 +101,9 @@ func columns(values []float64, width int) []float64 {
 		to := ((i+1)*len(values) + width - 1) / width
 		sum := 0.0
 		for _, v := range values[from:to] {
-			sum += v
+			sum += v / float64(to-from)
 		}
-		out[i] = sum / float64(to-from)
+		out[i] = sum
 	}
 	return out
 }
@@ -112,7 +128,7 @@ func spark(values []float64) (string, bool) {
 		case high == low:
 			b.WriteRune(sparkLevels[len(sparkLevels)/2-1])
 		default:
-			at := (scale(v) - scale(low)) / (scale(high) - scale(low))
+			at := (scale(v)/2 - scale(low)/2) / (scale(high)/2 - scale(low)/2) // halves cannot overflow
 			b.WriteRune(sparkLevels[int(math.Round(at*float64(len(sparkLevels)-1)))])
 		}
 	}

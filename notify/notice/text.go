@@ -73,7 +73,7 @@ func (s Story) CurveLines() []string {
 		spark = max(spark, utf8.RuneCountInString(c.Spark))
 	}
 	var out []string
-	mark := -1
+	mark, from := -1, 0
 	for _, c := range s.Curves {
 		line := pad(c.Name, name) + " " + pad(c.Spark, spark) + " " + c.First + " → " + c.Last
 		if c.Log {
@@ -81,11 +81,15 @@ func (s Story) CurveLines() []string {
 		}
 		out = append(out, line)
 		if mark < 0 {
-			mark = c.Mark
+			mark, from = c.Mark, c.From
 		}
 	}
 	if mark >= 0 {
-		out = append(out, strings.Repeat(" ", name+1+mark)+"^ epoch "+strconv.Itoa(s.Onset))
+		line := strings.Repeat(" ", name+1+mark) + "^ epoch " + strconv.Itoa(s.Onset)
+		if from > 0 {
+			line += " (drawn from " + strconv.Itoa(from) + ")"
+		}
+		out = append(out, line)
 	}
 	return out
 }

@@ -26,7 +26,7 @@ func headline(n Notice) string {
 	case detectors.KindOverfitting:
 		return "overfitting" + since + ", " + metric + change(n)
 	case detectors.KindPlateau:
-		return metric + " stuck" + since + standing(n)
+		return metric + " stuck" + standing(n) + since
 	case detectors.KindNotLearning:
 		return "not learning, " + metric + standing(n) + " after " + epochsSeen(n)
 	case detectors.KindLossAccuracyConflict:
