@@ -1,0 +1,34 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// errConflict says that the transaction ran into another one and may be run again.
+var errConflict = errors.New("another transaction was in the way")
+
+// plain returns err without its driver's type, so that nobody outside can come to depend
+// on it. A context's error stays what it is.
+func plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, errConflict, pgx.ErrTxClosed} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("%w (%s)", known, err.Error())
+		}
+	}
+	var own *pgconn.PgError
+	if errors.As(err, &own) {
+		switch own.Code {
+		case "40001", "40P01": // serialization failure, deadlock
+			return fmt.Errorf("%w: %s", errConflict, own.Message)
+		}
+	}
+	return errors.New(err.Error())
+}

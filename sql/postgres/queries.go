@@ -1,0 +1,148 @@
+package postgres
+
+// query is one statement. A test prepares every constant of this type against a real
+// database, and finds SQL that stands elsewhere.
+type query string
+
+const (
+	qSchemaVersion query = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`
+	qJobVersion    query = `SELECT coalesce(max(version), 0) FROM river_migration WHERE line = 'main'`
+	qHasTable      query = `SELECT to_regclass($1) IS NOT NULL`
+	qWritable      query = `SELECT current_setting('transaction_read_only') = 'off'`
+
+	runColumns = `r.pk, r.project, r.id, r.name, r.tags, r.state, r.end_reason, r.started_at, r.ended_at,
+		r.last_sign_at, r.revision, r.started::text, (SELECT count(*) FROM attempt a WHERE a.run_pk = r.pk)`
+
+	// Both in the order of the keys: two transactions wait for each other, never in a ring.
+	qInsertRuns query = `INSERT INTO run (project, id, started_at, last_sign_at)
+		SELECT u.project, u.id, now(), now() FROM unnest($1::text[], $2::text[]) AS u(project, id)
+		WHERE NOT EXISTS (SELECT 1 FROM run r WHERE r.project = u.project AND r.id = u.id)
+		ORDER BY u.project COLLATE "C", u.id COLLATE "C" ON CONFLICT (project, id) DO NOTHING`
+	qLockRuns query = `SELECT ` + runColumns + ` FROM run r
+		WHERE (r.project, r.id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+		ORDER BY r.project, r.id FOR UPDATE OF r`
+	qRunByKey query = `SELECT ` + runColumns + ` FROM run r WHERE r.project = $1 AND r.id = $2`
+	qRunByPK  query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk = $1`
+	qRunsByID query = `SELECT ` + runColumns + ` FROM run r WHERE r.id = $1 ORDER BY r.project LIMIT 2`
+	qRuns     query = `SELECT ` + runColumns + ` FROM run r
+		WHERE ($1::text = '' OR r.project = $1) AND ($2::text = '' OR r.state = $2)
+		ORDER BY r.started_at DESC, r.pk DESC LIMIT $3`
+	qUpdateRun query = `UPDATE run SET name = $2, tags = $3, state = $4, end_reason = $5, started_at = $6, ended_at = $7,
+		last_sign_at = $8, revision = $9, started = $10::text::json WHERE pk = $1`
+
+	attemptColumns = `run_pk, id, started_at, next_seq, gaps::text, state, ended_at, started::text`
+
+	qAttempts       query = `SELECT ` + attemptColumns + ` FROM attempt WHERE run_pk = $1 ORDER BY id`
+	qAttemptsOf     query = `SELECT ` + attemptColumns + ` FROM attempt WHERE run_pk = ANY($1) ORDER BY run_pk, id`
+	qUpsertAttempts query = `INSERT INTO attempt (run_pk, id, started_at, next_seq, gaps, state, ended_at, started)
+		SELECT u.run_pk, u.id, u.started_at, u.next_seq, u.gaps::json, u.state, u.ended_at, u.started::json
+		FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+		AS u(run_pk, id, started_at, next_seq, gaps, state, ended_at, started)
+		ON CONFLICT (run_pk, id) DO UPDATE SET started_at = excluded.started_at, next_seq = excluded.next_seq,
+		gaps = excluded.gaps, state = excluded.state, ended_at = excluded.ended_at, started = excluded.started`
+
+	qEpochs query = `SELECT e.run_pk, e.attempt, e.seq, e.epoch, e.ended_at, e.seconds, e.learning_rate, e.step,
+		e.first_batch_loss, m.names, m.numbers
+		FROM epoch e LEFT JOIN LATERAL (
+			SELECT array_agg(v.metric) AS names, array_agg(coalesce(v.value, v.nonfinite::double precision)) AS numbers
+			FROM metric_value v WHERE v.epoch_pk = e.pk
+		) m ON true WHERE e.run_pk = $1 ORDER BY e.attempt, e.seq`
+	// The metrics of an epoch go with the epoch: those of one stored before are left alone.
+	qInsertEpochs query = `WITH fresh AS (
+			INSERT INTO epoch (run_pk, attempt, seq, epoch, ended_at, seconds, learning_rate, step, first_batch_loss)
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[],
+				$6::double precision[], $7::double precision[], $8::bigint[], $9::double precision[])
+			ON CONFLICT (run_pk, attempt, seq) DO NOTHING RETURNING pk, run_pk, attempt, seq
+		)
+		INSERT INTO metric_value (epoch_pk, metric, value, nonfinite)
+		SELECT fresh.pk, m.metric, m.value, m.nonfinite
+		FROM unnest($10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::double precision[], $15::text[])
+			AS m(run_pk, attempt, seq, metric, value, nonfinite)
+		JOIN fresh ON fresh.run_pk = m.run_pk AND fresh.attempt = m.attempt AND fresh.seq = m.seq
+		ON CONFLICT (epoch_pk, metric) DO NOTHING`
+
+	qInsertBatches query = `INSERT INTO batches (run_pk, attempt, seq, epoch, batch, count, metrics)
+		SELECT u.run_pk, u.attempt, u.seq, u.epoch, u.batch, u.count, u.metrics::json
+		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+		AS u(run_pk, attempt, seq, epoch, batch, count, metrics)
+		ON CONFLICT (run_pk, attempt, seq) DO NOTHING`
+
+	qHeld query = `SELECT run_pk, attempt, seq, received_at, event FROM held WHERE run_pk = $1 ORDER BY attempt, seq`
+	qHold query = `INSERT INTO held (run_pk, attempt, seq, received_at, event)
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[], $5::bytea[])
+		ON CONFLICT (run_pk, attempt, seq) DO NOTHING`
+	qRelease query = `DELETE FROM held WHERE (run_pk, attempt, seq) IN (SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]))`
+
+	findingColumns = `id, run_pk, kind, metric, onset_epoch, severity, fired_epoch, resolved_epoch, confidence,
+		reason, summary, evidence::text, advice::text, opened_at`
+
+	qFindings       query = `SELECT ` + findingColumns + ` FROM finding WHERE run_pk = $1 ORDER BY pk`
+	qFinding        query = `SELECT ` + findingColumns + ` FROM finding WHERE id = $1`
+	qUpsertFindings query = `INSERT INTO finding (id, run_pk, kind, metric, onset_epoch, severity, fired_epoch, resolved_epoch,
+		confidence, reason, summary, evidence, advice, opened_at)
+		SELECT u.id, u.run_pk, u.kind, u.metric, u.onset_epoch, u.severity, u.fired_epoch, u.resolved_epoch,
+		u.confidence, u.reason, u.summary, u.evidence::json, u.advice::json, u.opened_at
+		FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[],
+			$9::double precision[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[]) WITH ORDINALITY
+		AS u(id, run_pk, kind, metric, onset_epoch, severity, fired_epoch, resolved_epoch, confidence, reason, summary,
+			evidence, advice, opened_at, place)
+		ORDER BY u.place
+		ON CONFLICT (run_pk, kind, metric, onset_epoch) DO UPDATE SET severity = excluded.severity,
+		fired_epoch = excluded.fired_epoch, resolved_epoch = excluded.resolved_epoch, confidence = excluded.confidence,
+		reason = excluded.reason, summary = excluded.summary, evidence = excluded.evidence, advice = excluded.advice`
+
+	qCommands query = `SELECT run_pk, body::text, state, finding_id, decided_epoch, applied_epoch, answer, before, after,
+		answered_at, effect, forecast FROM command WHERE run_pk = $1 ORDER BY pk`
+
+	commandRows = `unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[],
+			$7::double precision[], $8::double precision[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[],
+			$14::text[], $15::double precision[], $16::double precision[], $17::timestamptz[], $18::text[], $19::bytea[]) WITH ORDINALITY
+		AS u(id, run_pk, attempt, caused_by, kind, issued_at, expected, wanted, body, state, finding_id, decided_epoch,
+			applied_epoch, answer, before, after, answered_at, effect, forecast, place)`
+
+	// Two steps, because a row may be there under its id or under its cause, and only the
+	// first is to be brought up to date.
+	qInsertCommands query = `INSERT INTO command (id, run_pk, attempt, caused_by, kind, issued_at, expected, wanted, body, state,
+		finding_id, decided_epoch, applied_epoch, answer, before, after, answered_at, effect, forecast)
+		SELECT u.id, u.run_pk, u.attempt, u.caused_by, u.kind, u.issued_at, u.expected, u.wanted, u.body::json, u.state,
+		u.finding_id, u.decided_epoch, u.applied_epoch, u.answer, u.before, u.after, u.answered_at, u.effect, u.forecast
+		FROM ` + commandRows + ` ORDER BY u.place ON CONFLICT DO NOTHING`
+	qUpdateCommands query = `UPDATE command c SET issued_at = u.issued_at, expected = u.expected, wanted = u.wanted,
+		body = u.body::json, state = u.state, finding_id = u.finding_id, decided_epoch = u.decided_epoch,
+		applied_epoch = u.applied_epoch, answer = u.answer, before = u.before, after = u.after,
+		answered_at = u.answered_at, effect = u.effect, forecast = u.forecast
+		FROM ` + commandRows + ` WHERE c.id = u.id`
+
+	messageColumns = `id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference`
+
+	qMessages       query = `SELECT ` + messageColumns + ` FROM message WHERE run_pk = $1 ORDER BY pk`
+	qMessage        query = `SELECT ` + messageColumns + ` FROM message WHERE id = $1`
+	qInsertMessages query = `INSERT INTO message (` + messageColumns + `)
+		SELECT u.id, u.run_pk, u.finding_id, u.receiver, u.channel, u.event, u.state, u.attempts, u.last_error, u.created_at,
+		u.sent_at, u.reference
+		FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+			$10::timestamptz[], $11::timestamptz[], $12::text[]) WITH ORDINALITY
+		AS u(id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference, place)
+		ORDER BY u.place ON CONFLICT DO NOTHING RETURNING id`
+	// A delivery that was announced as sending and then ends is one attempt.
+	qDeliver query = `WITH told AS (
+			UPDATE message SET
+			attempts = attempts + CASE WHEN $2 = 'sending' OR state <> 'sending' THEN 1 ELSE 0 END,
+			state = $2,
+			last_error = CASE $2 WHEN 'sending' THEN last_error ELSE $3 END,
+			reference = CASE $4 WHEN '' THEN reference ELSE $4 END,
+			sent_at = CASE $2 WHEN 'sent' THEN $5 ELSE sent_at END
+			WHERE id = $1 RETURNING id
+		)
+		INSERT INTO delivery (message_id, at, state, error, reference) SELECT id, $5::timestamptz, $2::text, $3::text, $4::text FROM told`
+	// The queue gave the job up without the worker's knowing, for instance because it was killed each time.
+	qBuryMessages query = `UPDATE message SET state = 'dead' WHERE state IN ('queued', 'sending', 'failed') AND id IN (
+		SELECT args->>'message_id' FROM river_job WHERE kind = 'send_message' AND state IN ('discarded', 'cancelled'))`
+
+	qQuarantined query = `SELECT pk, received_at, subject, message_id, stream_seq, reason, detail, size, payload
+		FROM quarantine ORDER BY received_at DESC, pk DESC LIMIT $1`
+	qQuarantine query = `INSERT INTO quarantine (received_at, subject, message_id, stream_seq, reason, detail, size, payload, digest)
+		SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::bytea[])
+		ON CONFLICT (stream_seq, digest) DO NOTHING`
+	qForget query = `DELETE FROM quarantine WHERE received_at < $1`
+)

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+func scanRun(row pgx.CollectableRow) (r store.Run, err error) {
+	var facts *string
+	err = row.Scan(&r.PK, &r.Project, &r.ID, &r.Name, &r.Tags, &r.State, &r.EndReason, &r.StartedAt, &r.EndedAt,
+		&r.LastSignAt, &r.Revision, &facts, &r.Attempts)
+	if err != nil {
+		return r, err
+	}
+	utc(&r.StartedAt)
+	utc(r.EndedAt)
+	utc(&r.LastSignAt)
+	if len(r.Tags) == 0 {
+		r.Tags = nil
+	}
+	r.Started, err = parseOptionalJSON[contract.RunStarted](facts)
+	return r, err
+}
+
+func scanAttempt(row pgx.CollectableRow) (a store.Attempt, err error) {
+	var gaps string
+	var facts *string
+	err = row.Scan(&a.RunPK, &a.ID, &a.StartedAt, &a.NextSeq, &gaps, &a.State, &a.EndedAt, &facts)
+	if err != nil {
+		return a, err
+	}
+	utc(&a.StartedAt)
+	utc(a.EndedAt)
+	if a.Gaps, err = parseGaps(gaps); err != nil {
+		return a, err
+	}
+	a.Started, err = parseOptionalJSON[contract.RunStarted](facts)
+	return a, err
+}
+
+func scanEpoch(row pgx.CollectableRow) (e store.Epoch, err error) {
+	var names []string
+	var numbers []float64
+	err = row.Scan(&e.RunPK, &e.Attempt, &e.Seq, &e.Epoch, &e.EndedAt, &e.Seconds, &e.LearningRate, &e.Step,
+		&e.FirstBatchLoss, &names, &numbers)
+	if err != nil {
+		return e, err
+	}
+	utc(&e.EndedAt)
+	e.Metrics = make(map[string]float64, len(names))
+	for i, name := range names {
+		e.Metrics[name] = numbers[i]
+	}
+	return e, nil
+}
+
+func scanHeld(row pgx.CollectableRow) (h store.Held, err error) {
+	err = row.Scan(&h.RunPK, &h.Attempt, &h.Seq, &h.ReceivedAt, &h.Event)
+	utc(&h.ReceivedAt)
+	return h, err
+}
+
+func scanFinding(row pgx.CollectableRow) (f store.Finding, err error) {
+	var evidence, advice string
+	err = row.Scan(&f.ID, &f.RunPK, &f.Kind, &f.Metric, &f.OnsetEpoch, &f.Severity, &f.FiredEpoch, &f.ResolvedEpoch,
+		&f.Confidence, &f.Reason, &f.Summary, &evidence, &advice, &f.OpenedAt)
+	if err != nil {
+		return f, err
+	}
+	utc(&f.OpenedAt)
+	if err := json.Unmarshal([]byte(evidence), &f.Evidence); err != nil {
+		return f, fmt.Errorf("decode evidence: %w", err)
+	}
+	if err := json.Unmarshal([]byte(advice), &f.Advice); err != nil {
+		return f, fmt.Errorf("decode advice: %w", err)
+	}
+	return f, nil
+}
+
+func scanCommand(row pgx.CollectableRow) (c store.Command, err error) {
+	var body string
+	var finding *string
+	err = row.Scan(&c.RunPK, &body, &c.State, &finding, &c.DecidedEpoch, &c.AppliedEpoch, &c.Answer, &c.Before, &c.After,
+		&c.AnsweredAt, &c.Effect, &c.Forecast)
+	if err != nil {
+		return c, err
+	}
+	utc(c.AnsweredAt)
+	if finding != nil {
+		c.FindingID = *finding
+	}
+	if err := json.Unmarshal([]byte(body), &c.Command); err != nil {
+		return c, fmt.Errorf("decode a command: %w", err)
+	}
+	return c, nil
+}
+
+func scanMessage(row pgx.CollectableRow) (m store.Message, err error) {
+	err = row.Scan(&m.ID, &m.RunPK, &m.FindingID, &m.Receiver, &m.Channel, &m.Event, &m.State, &m.Attempts, &m.LastError,
+		&m.CreatedAt, &m.SentAt, &m.Reference)
+	utc(&m.CreatedAt)
+	utc(m.SentAt)
+	return m, err
+}
+
+func scanQuarantined(row pgx.CollectableRow) (q store.Quarantined, err error) {
+	var seq int64
+	err = row.Scan(&q.ID, &q.ReceivedAt, &q.Subject, &q.MessageID, &seq, &q.Reason, &q.Detail, &q.Size, &q.Payload)
+	utc(&q.ReceivedAt)
+	q.StreamSeq = uint64(seq)
+	return q, err
+}
