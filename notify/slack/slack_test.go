@@ -1,0 +1,361 @@
+package slack_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/epochwatch/epochwatch/internal/secret"
+	"github.com/epochwatch/epochwatch/notify/notice"
+	"github.com/epochwatch/epochwatch/notify/notifytest"
+	"github.com/epochwatch/epochwatch/notify/slack"
+)
+
+// bundle is a bot and the stand-in it talks to.
+type bundle struct {
+	slack *notifytest.Slack
+	bot   notice.Channel
+	hook  notice.Channel
+	log   *bytes.Buffer
+}
+
+func setup(t *testing.T, change ...func(*slack.Options)) bundle {
+	t.Helper()
+	b := bundle{slack: notifytest.NewSlack(t), log: new(bytes.Buffer)}
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Transport: transport}
+	o := slack.Options{
+		Token: notifytest.SlackToken, Channel: notifytest.SlackChannel, APIURL: b.slack.APIURL(), HTTPClient: client,
+		Log: slog.New(slog.NewTextHandler(b.log, nil)),
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	var err error
+	b.bot, err = slack.New(o)
+	require.NoError(t, err)
+	b.hook, err = slack.New(slack.Options{WebhookURL: secret.Value(b.slack.WebhookURL()), HTTPClient: client})
+	require.NoError(t, err)
+	return b
+}
+
+func specimen(name string) notice.Notice { return notifytest.Specimens()[name] }
+
+func TestABotPosts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	n := specimen("rising_loss")
+	ref, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	got := b.slack.Messages()
+	require.Len(t, got, 1)
+	require.Equal(t, notifytest.SlackChannelID+":"+got[0].TS, ref)
+	require.Equal(t, n.ID, got[0].ID, "the mark by which a repeat finds it")
+	require.JSONEq(t, `{"event_type":"epochwatch_message","event_payload":{"id":"`+n.ID+`"}}`, string(got[0].Metadata))
+	require.Contains(t, got[0].Text, "loss rising since epoch 17 (0.740 → 0.758)")
+	require.Len(t, b.slack.Calls(), 1, "a first try does not look for earlier ones")
+}
+
+func TestTheBlocksOfEachSpecimen(t *testing.T) {
+	t.Parallel()
+	for name, n := range notifytest.Specimens() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			_, err := b.bot.Send(t.Context(), n)
+			require.NoError(t, err)
+			m := b.slack.Messages()[0]
+			var out bytes.Buffer
+			require.NoError(t, json.Indent(&out, m.Blocks, "", "  "))
+			notifytest.Golden(t, *update, name+".json", []byte(m.Text+"\n\n"+out.String()+"\n"))
+			_, err = b.hook.Send(t.Context(), n)
+			require.NoError(t, err)
+			require.JSONEq(t, string(m.Blocks), string(b.slack.Messages()[1].Blocks), "both ways say the same")
+			keepsTheLimits(t, m.Blocks)
+		})
+	}
+}
+
+// keepsTheLimits checks what Slack would refuse the message for.
+func keepsTheLimits(t *testing.T, raw []byte) {
+	t.Helper()
+	var blocks []struct {
+		Type string `json:"type"`
+		Text *struct {
+			Type string `json:"type"`
+			Text string `json:"text"`
+		} `json:"text"`
+		Fields []struct {
+			Text string `json:"text"`
+		} `json:"fields"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &blocks))
+	require.LessOrEqual(t, len(blocks), 50)
+	for _, block := range blocks {
+		if block.Text != nil {
+			limit := map[string]int{"header": 150, "section": 3000}[block.Type]
+			require.LessOrEqual(t, utf8.RuneCountInString(block.Text.Text), limit)
+			require.NotEmpty(t, block.Text.Text)
+		}
+		for _, f := range block.Fields {
+			require.LessOrEqual(t, utf8.RuneCountInString(f.Text), 2000)
+		}
+	}
+}
+
+func TestLongTextIsCutToSlacksLimits(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	n := specimen("hostile")
+	n.Finding.Metric = strings.Repeat("<&>", 200)
+	n.Finding.Summary = strings.Repeat("& ", 5000)
+	n.Finding.Advice = nil
+	for range 40 {
+		n.Finding.Advice = append(n.Finding.Advice, strings.Repeat("<advice> ", 100))
+	}
+	_, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	keepsTheLimits(t, b.slack.Messages()[0].Blocks)
+}
+
+func TestTextOfStrangersDoesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.bot.Send(t.Context(), specimen("hostile"))
+	require.NoError(t, err)
+	m := b.slack.Messages()[0]
+	var blocks any
+	require.NoError(t, json.Unmarshal(m.Blocks, &blocks))
+	for _, text := range append(texts(blocks), m.Text) {
+		for _, evil := range []string{"<!", "<@", "<http", "<script", "</"} {
+			require.NotContains(t, text, evil)
+		}
+		if strings.HasPrefix(text, "```") {
+			require.NotContains(t, strings.Trim(text, "`"), "`", "a name ends a code block")
+		}
+	}
+}
+
+// texts returns every text of a JSON tree.
+func texts(v any) []string {
+	var out []string
+	switch v := v.(type) {
+	case map[string]any:
+		if s, ok := v["text"].(string); ok {
+			out = append(out, s)
+		}
+		for _, child := range v {
+			out = append(out, texts(child)...)
+		}
+	case []any:
+		for _, child := range v {
+			out = append(out, texts(child)...)
+		}
+	}
+	return out
+}
+
+func TestAResolutionStandsInTheThreadOfTheFirstMessage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ref, err := b.bot.Send(t.Context(), specimen("rising_loss"))
+	require.NoError(t, err)
+	n := specimen("resolved")
+	n.ID, n.Told = "another-id", ref
+	second, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	got := b.slack.Messages()
+	require.Equal(t, got[0].TS, got[1].ThreadTS)
+	calls := b.slack.Calls()
+	require.Equal(t, "true", calls[1].Form.Get("reply_broadcast"), "seen in the channel, not in the thread alone")
+	n.Again = true
+	again, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	require.Equal(t, second, again)
+	require.Len(t, b.slack.Messages(), 2)
+}
+
+func TestAStatusIsRetriedOrNot(t *testing.T) {
+	t.Parallel()
+	for _, c := range notifytest.Statuses() {
+		if c.Status == 200 || c.RetryAfter != "" && c.RetryAfter != "7" && c.RetryAfter != "3" {
+			continue // the other forms of Retry-After are the table's own test
+		}
+		b := setup(t)
+		after := map[string]int{"7": 7, "3": 3}[c.RetryAfter]
+		b.slack.Fail(notifytest.Answer{Status: c.Status, RetryAfter: after, Error: "said"})
+		_, err := b.hook.Send(t.Context(), specimen("plateau"))
+		c.Require(t, err)
+		if c.Want == notifytest.Done || c.Status == 503 && after > 0 {
+			continue // slack-go takes no other 2xx than 200, and no Retry-After but with 429
+		}
+		b.slack.Fail(notifytest.Answer{Status: c.Status, RetryAfter: after, Error: "said"})
+		_, err = b.bot.Send(t.Context(), specimen("plateau"))
+		c.Require(t, err)
+	}
+}
+
+func TestAnErrorOfSlackIsRetriedOrNot(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]notifytest.Outcome{
+		"invalid_auth": notifytest.Never, "not_authed": notifytest.Never, "token_revoked": notifytest.Never,
+		"account_inactive": notifytest.Never, "channel_not_found": notifytest.Never, "not_in_channel": notifytest.Never,
+		"is_archived": notifytest.Never, "missing_scope": notifytest.Never, "invalid_blocks": notifytest.Never,
+		"msg_too_long": notifytest.Never, "something_new": notifytest.Never,
+		"ratelimited": notifytest.Again, "internal_error": notifytest.Again, "fatal_error": notifytest.Again,
+		"service_unavailable": notifytest.Again, "request_timeout": notifytest.Again,
+	} {
+		b := setup(t)
+		b.slack.Fail(notifytest.Answer{Error: said})
+		_, err := b.bot.Send(t.Context(), specimen("plateau"))
+		notifytest.RequireOutcome(t, err, want, said)
+		require.ErrorContains(t, err, said)
+	}
+}
+
+func TestAWrongTokenOrChannel(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *slack.Options) { o.Token = "xoxb-wrong-0000" })
+	_, err := b.bot.Send(t.Context(), specimen("plateau"))
+	notifytest.RequireOutcome(t, err, notifytest.Never)
+	require.ErrorContains(t, err, "invalid_auth (the token is not one of Slack's)")
+	b = setup(t, func(o *slack.Options) { o.Channel = "#elsewhere" })
+	_, err = b.bot.Send(t.Context(), specimen("plateau"))
+	notifytest.RequireOutcome(t, err, notifytest.Never)
+	require.ErrorContains(t, err, "/invite the app")
+	_, err = slack.New(slack.Options{Token: "xoxb-x"})
+	require.Error(t, err)
+}
+
+func TestASlackThatHangsIsLeftAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.slack.FailAlways(notifytest.Answer{Hang: true})
+	for _, c := range []notice.Channel{b.bot, b.hook} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err := c.Send(ctx, specimen("plateau"))
+		cancel()
+		notifytest.RequireOutcome(t, err, notifytest.Again)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+}
+
+func TestARepeatAfterALostAnswerPostsNothing(t *testing.T) {
+	t.Parallel()
+	for name, channel := range map[string]string{"by name": notifytest.SlackChannel, "by id": notifytest.SlackChannelID} {
+		b := setup(t, func(o *slack.Options) { o.Channel = channel })
+		n := specimen("rising_loss")
+		b.slack.Fail(notifytest.Answer{Status: 502, Accept: true})
+		_, err := b.bot.Send(t.Context(), n)
+		notifytest.RequireOutcome(t, err, notifytest.Again, name)
+		n.Again = true
+		ref, err := b.bot.Send(t.Context(), n)
+		require.NoError(t, err, name)
+		got := b.slack.Messages()
+		require.Len(t, got, 1, name)
+		require.Equal(t, notifytest.SlackChannelID+":"+got[0].TS, ref, name)
+	}
+}
+
+func TestARepeatLooksThroughAllPages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	n := specimen("rising_loss")
+	_, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	other := specimen("plateau")
+	for range 450 { // two pages of 200, newest first, before ours
+		other.ID = "other"
+		_, err := b.bot.Send(t.Context(), other)
+		require.NoError(t, err)
+	}
+	n.Again = true
+	_, err = b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	require.Len(t, b.slack.Messages(), 451)
+}
+
+func TestARepeatOfATryThatDidNotArriveIsPosted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	n := specimen("rising_loss")
+	n.Again = true
+	_, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	require.Len(t, b.slack.Messages(), 1)
+}
+
+func TestARepeatThatMayNotReadPostsAndSaysSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *slack.Options) { o.Channel = notifytest.SlackChannelID })
+	b.slack.FailHistory(notifytest.Answer{Error: "missing_scope"})
+	n := specimen("rising_loss")
+	n.Again = true
+	_, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	require.Len(t, b.slack.Messages(), 1)
+	require.Contains(t, b.log.String(), "a message may come twice")
+	require.Contains(t, b.log.String(), "missing_scope")
+}
+
+func TestARepeatThatCannotReadNowWaits(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *slack.Options) { o.Channel = notifytest.SlackChannelID })
+	b.slack.FailHistory(notifytest.Answer{Status: 429, RetryAfter: 9})
+	n := specimen("rising_loss")
+	n.Again = true
+	_, err := b.bot.Send(t.Context(), n)
+	notifytest.RequireOutcome(t, err, notifytest.After)
+	require.Empty(t, b.slack.Messages())
+}
+
+func TestAWebhookHasNoMemory(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	n := specimen("rising_loss")
+	b.slack.Fail(notifytest.Answer{Status: 500, Accept: true})
+	_, err := b.hook.Send(t.Context(), n)
+	notifytest.RequireOutcome(t, err, notifytest.Again)
+	n.Again = true
+	_, err = b.hook.Send(t.Context(), n)
+	require.NoError(t, err)
+	require.Len(t, b.slack.Messages(), 2, "the worst case that the documentation names")
+}
+
+func TestNoErrorShowsASecret(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []notifytest.Answer{
+		{Status: 404, Error: "no_service for /services/T00000000/B00000000/s3cr3tWebhookPath"},
+		{Status: 403, Error: "invalid_token s3cr3tWebhookPath"}, {Status: 500}, {Hang: true},
+		{Error: "invalid_auth: " + notifytest.SlackToken},
+	} {
+		b := setup(t)
+		b.slack.FailAlways(answer)
+		for _, c := range []notice.Channel{b.bot, b.hook} {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			_, err := c.Send(ctx, specimen("plateau"))
+			cancel()
+			if err == nil {
+				continue // an error text with status 200 is none to a webhook
+			}
+			require.NotContains(t, err.Error(), notifytest.SlackToken)
+			require.NotContains(t, err.Error(), "s3cr3tWebhookPath")
+			require.NotContains(t, err.Error(), "/services/")
+		}
+	}
+	c, err := slack.New(slack.Options{WebhookURL: "http://127.0.0.1:1/services/T0/B0/s3cr3tWebhookPath"})
+	require.NoError(t, err)
+	_, err = c.Send(t.Context(), specimen("plateau"))
+	notifytest.RequireOutcome(t, err, notifytest.Again)
+	require.NotContains(t, err.Error(), "s3cr3t")
+	require.ErrorContains(t, err, "127.0.0.1:1")
+}
