@@ -64,6 +64,7 @@ Exit codes: 0 fine; 1 the answer is no (something is left, wrong, or not there);
 // commands returns every command of the program.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		newUpCommand(),
 		newVersionCommand(),
 		newManCommand(),
 	}
