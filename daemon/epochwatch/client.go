@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/epochwatch/epochwatch/daemon/report"
+	"github.com/epochwatch/epochwatch/daemon/web"
+	"github.com/epochwatch/epochwatch/internal/secret"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+const (
+	// askWithin is how long one question may take.
+	askWithin = 30 * time.Second
+	// maxAnswer bounds an answer in bytes: some 100,000 epochs.
+	maxAnswer = 256 << 20
+)
+
+// client asks a daemon over HTTP.
+type client struct {
+	base  string
+	token secret.Value
+	http  *http.Client
+}
+
+func newClient(base, token string) (*client, error) {
+	return &client{
+		base: strings.TrimRight(base, "/"), token: secret.Value(token),
+		http: &http.Client{Timeout: askWithin, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // the token is for this host alone
+		}},
+	}, nil
+}
+
+// Close lets go of connections.
+func (c *client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Runs returns an answered report.RunList.
+func (c *client) Runs(ctx context.Context, f store.RunFilter) (any, error) {
+	q := url.Values{}
+	if f.Project != "" {
+		q.Set("project", f.Project)
+	}
+	if f.Limit > 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	var out answered[report.RunList]
+	err := c.ask(ctx, "/api/v1/runs", q, &out)
+	return out, err
+}
+
+// Run returns an answered report.RunDocument.
+func (c *client) Run(ctx context.Context, project, id string) (any, error) {
+	q := url.Values{}
+	if project != "" {
+		q.Set("project", project)
+	}
+	var out answered[report.RunDocument]
+	err := c.ask(ctx, "/api/v1/runs/"+url.PathEscape(id), q, &out)
+	return out, err
+}
+
+// Quarantine returns what was refused.
+func (c *client) Quarantine(ctx context.Context, limit int) (web.RefusedList, error) {
+	var out web.RefusedList
+	err := c.ask(ctx, "/api/v1/quarantine", url.Values{"limit": {strconv.Itoa(limit)}}, &out)
+	return out, err
+}
+
+// answered is a document as a daemon wrote it: as JSON it is passed on as it came, so that
+// what a newer daemon says more of is not lost.
+type answered[D document] struct{ json.RawMessage }
+
+// WriteText reads the document and writes it for a person.
+func (a answered[D]) WriteText(w io.Writer, o report.TextOptions) error {
+	var d D
+	if err := json.Unmarshal(a.RawMessage, &d); err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	return d.WriteText(w, o)
+}
+
+func (c *client) ask(ctx context.Context, path string, q url.Values, into any) error {
+	address := c.base + path
+	if len(q) > 0 {
+		address += "?" + q.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("ask the daemon at %s: %w", c.base, err)
+	}
+	r.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	a, err := c.http.Do(r)
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // the rest repeats the address
+		}
+		return fmt.Errorf("the daemon at %s does not answer: %w: see epochwatch doctor", c.base, err)
+	}
+	defer a.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(a.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer of the daemon at %s: %w", c.base, err)
+	}
+	if a.StatusCode != http.StatusOK {
+		return c.refused(a.StatusCode, b)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("read the answer of the daemon at %s: %w", c.base, err)
+	}
+	return nil
+}
+
+// refused turns a problem document back into the error it was made of.
+func (c *client) refused(status int, body []byte) error {
+	var p struct{ Detail string }
+	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
+		p.Detail = http.StatusText(status)
+	}
+	switch status {
+	case http.StatusNotFound:
+		return store.ErrNotFound
+	case http.StatusConflict:
+		return store.ErrAmbiguous
+	case http.StatusUnauthorized:
+		return fmt.Errorf("the daemon at %s refuses the token: give its own with EPOCHWATCH_TOKEN, or name its data folder with --data", c.base)
+	}
+	return fmt.Errorf("the daemon at %s answers %d: %s", c.base, status, p.Detail)
+}

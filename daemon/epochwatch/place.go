@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/epochwatch/epochwatch/daemon"
+	"github.com/epochwatch/epochwatch/daemon/config"
+	"github.com/epochwatch/epochwatch/daemon/folder"
+	"github.com/epochwatch/epochwatch/daemon/web"
+)
+
+// place is where a command looks: flags that many commands share.
+type place struct {
+	url, data, store, config string
+}
+
+func (p *place) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&p.url, "url", "", "`URL` of the daemon's API, http://[token@]host:port (token also from EPOCHWATCH_TOKEN)")
+	f.StringVar(&p.data, "data", "", "data `DIR` of the daemon (default the user's state folder)")
+	f.StringVar(&p.store, "store", "", "`URL` of a store to read directly: postgres://…, sqlite:///absolute/path or sqlite://relative")
+	f.StringVar(&p.config, "config", "", "the daemon's config `FILE`, for the store when no daemon runs")
+}
+
+// isHTTP tells an address of the API from one of NATS.
+func isHTTP(address string) bool {
+	return strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
+}
+
+// dir is the data folder.
+func (p *place) dir() (string, error) {
+	dir, err := folder.DataDir(p.data, os.Getenv)
+	return dir, withCodeIf(exitUsage, err)
+}
+
+// cfg is the daemon's config, as far as the command was told.
+func (p *place) cfg() (*config.Config, error) {
+	cfg, err := config.Load(config.Flags{Config: p.config, Data: p.data, Store: p.store}, os.LookupEnv)
+	if err != nil {
+		return nil, withCode(exitUsage, fmt.Errorf("config: %w", err))
+	}
+	return cfg, nil
+}
+
+// open returns what answers: the API that was named, the store that was named, the daemon
+// that holds the data folder, or else the folder's store, opened for reading.
+func (p *place) open(ctx context.Context) (source, error) {
+	address := p.url
+	if address == "" && p.store == "" && p.data == "" && isHTTP(os.Getenv(folder.EnvURL)) {
+		address = os.Getenv(folder.EnvURL)
+	}
+	if address != "" {
+		return p.remote(address)
+	}
+	if p.store != "" {
+		return p.direct(ctx)
+	}
+	dir, err := p.dir()
+	if err != nil {
+		return nil, err
+	}
+	e, live, err := folder.ReadEndpoint(dir)
+	if err != nil {
+		return nil, err
+	}
+	if live && e.HTTP != "" {
+		return newClient(e.HTTP, e.Token)
+	}
+	return p.direct(ctx)
+}
+
+func (p *place) remote(address string) (source, error) {
+	if !isHTTP(address) {
+		return nil, usagef("--url: runs are read over HTTP: want http://host:port, as endpoint.json has it under \"http\"")
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" { // err may quote a token
+		return nil, usagef("--url: not an address, want http://[token@]host:port")
+	}
+	token := os.Getenv(folder.EnvToken)
+	if u.User != nil {
+		token = u.User.Username()
+		u.User = nil
+	}
+	return newClient(u.String(), token)
+}
+
+// direct opens the store for reading.
+func (p *place) direct(ctx context.Context) (source, error) {
+	cfg, err := p.cfg()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := p.dir()
+	if err != nil {
+		return nil, err
+	}
+	a, err := cfg.StoreAddress(dir)
+	if err != nil {
+		return nil, withCode(exitUsage, fmt.Errorf("store: %w", err))
+	}
+	detectors, err := cfg.Detectors.Config()
+	if err != nil {
+		return nil, withCode(exitUsage, err)
+	}
+	s, err := daemon.OpenStore(ctx, a, true, nil)
+	if err != nil {
+		return nil, err
+	}
+	return storeSource{daemon.Reader{Store: s, Detectors: detectors}}, nil
+}
+
+// source answers what the commands ask.
+type source interface {
+	web.Reader
+	Close() error
+}
+
+// storeSource is a store that was opened for reading.
+type storeSource struct{ daemon.Reader }
+
+func (s storeSource) Close() error { return s.Store.Close() }
+
+func withCodeIf(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return withCode(code, err)
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/epochwatch/epochwatch/daemon/report"
+	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// document is what the commands print.
+type document interface {
+	WriteText(w io.Writer, o report.TextOptions) error
+}
+
+func newRunsCommand() *cobra.Command {
+	var p place
+	var filter store.RunFilter
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "List runs, newest first",
+		Long: `Lists runs, newest first. Asks the daemon that holds the data folder; when none runs, what it
+has stored is read.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkProject(filter.Project); err != nil {
+				return err
+			}
+			if filter.Limit < 0 {
+				return usagef("--limit is a whole number from 1, or 0 for all")
+			}
+			s, err := p.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			list, err := s.Runs(cmd.Context(), filter)
+			if err != nil {
+				return fmt.Errorf("list runs: %w", err)
+			}
+			return show(cmd.OutOrStdout(), list, asJSON)
+		},
+	}
+	p.flags(cmd)
+	cmd.Flags().StringVar(&filter.Project, "project", "", "only runs of the project `NAME`")
+	cmd.Flags().IntVar(&filter.Limit, "limit", 0, "at most `N` runs")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	cmd.AddCommand(newShowCommand())
+	return cmd
+}
+
+func newShowCommand() *cobra.Command {
+	var p place
+	var project string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one run: its epochs, findings, verdict, commands and messages",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id := args[0]
+			if err := checkProject(project); err != nil {
+				return err
+			}
+			if !contract.ValidName(id) {
+				return usagef("%.80q is not the id of a run: ids have 1 to 64 letters, digits, - and _; see epochwatch runs", id)
+			}
+			s, err := p.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			doc, err := s.Run(cmd.Context(), project, id)
+			switch {
+			case errors.Is(err, store.ErrNotFound):
+				return withCode(exitNo, fmt.Errorf("there is no run %s%s: see epochwatch runs", id, of(project)))
+			case errors.Is(err, store.ErrAmbiguous):
+				return usagef("run %s stands in several projects: name one with --project", id)
+			case err != nil:
+				return fmt.Errorf("read run %s: %w", id, err)
+			}
+			return show(cmd.OutOrStdout(), doc, asJSON)
+		},
+	}
+	p.flags(cmd)
+	cmd.Flags().StringVar(&project, "project", "", "the project `NAME` of the run, when its id stands in several")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return cmd
+}
+
+func of(project string) string {
+	if project == "" {
+		return ""
+	}
+	return " in project " + project
+}
+
+func checkProject(name string) error {
+	if name != "" && !contract.ValidName(name) {
+		return usagef("--project: %.80q is not a project: names have 1 to 64 letters, digits, - and _", name)
+	}
+	return nil
+}
+
+// show writes a document as JSON on one line, or as text.
+func show(w io.Writer, v any, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(v)
+	}
+	d, ok := v.(document)
+	if !ok {
+		return fmt.Errorf("%T cannot be written as text", v)
+	}
+	return d.WriteText(w, report.TextOptions{Colour: colour(w), Width: width(w)})
+}
+
+// width is how many columns a terminal has; 0 for anything else.
+func width(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
