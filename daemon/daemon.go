@@ -18,6 +18,7 @@ import (
 	"github.com/epochwatch/epochwatch/daemon/folder"
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/internal/cronspec"
+	"github.com/epochwatch/epochwatch/internal/oneline"
 	"github.com/epochwatch/epochwatch/notify"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -116,7 +117,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	} else if ctx.Err() != nil {
 		err = nil // told to stop while starting: what was in the way of that is no error
 	}
-	return errors.Join(err, r.parts.stop(stopWithin))
+	return oneline.Error(errors.Join(err, r.parts.stop(stopWithin)))
 }
 
 // start starts the parts in order. The port comes before the store: when it is taken,

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/epochwatch/epochwatch/internal/oneline"
 )
 
 // verdict is how a check came out.
@@ -34,7 +36,7 @@ type examination struct {
 }
 
 func (e *examination) add(check string, state verdict, advice, format string, args ...any) {
-	e.Checks = append(e.Checks, finding{Check: check, State: state, Detail: oneLine(fmt.Sprintf(format, args...)), Advice: advice})
+	e.Checks = append(e.Checks, finding{Check: check, State: state, Detail: oneline.Text(fmt.Sprintf(format, args...)), Advice: advice})
 	e.OK = e.OK && state != wrong
 }
 

@@ -3,7 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/epochwatch/epochwatch/internal/oneline"
 )
 
 // The exit codes, the same for every command.
@@ -51,19 +52,10 @@ func exitOf(err error, otherwise int) (int, string) {
 	}
 	var e *exitError
 	if !errors.As(err, &e) {
-		return otherwise, oneLine(err.Error())
+		return otherwise, oneline.Text(err.Error())
 	}
 	if e.err == nil {
 		return e.code, ""
 	}
-	return e.code, oneLine(err.Error())
-}
-
-// oneLine joins the lines of a text, such as errors.Join makes them, with semicolons.
-func oneLine(text string) string {
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	for i := range lines {
-		lines[i] = strings.TrimSpace(lines[i])
-	}
-	return strings.Join(lines, "; ")
+	return e.code, oneline.Text(err.Error())
 }
