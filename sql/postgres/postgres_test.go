@@ -61,4 +61,3 @@ func TestStore(t *testing.T) {
 		Text:  func(t *testing.T, s store.Store, q string) [][]string { return text(t, s.(addressed).url, q) },
 	})
 }
-
