@@ -1,0 +1,10 @@
+package detectors
+
+// built are the detectors that exist, in the order of the design's table. An epoch goes
+// through them in this order.
+var built = []*detector{
+	lossNaNDetector,
+	risingLossDetector,
+	epochGapDetector,
+	stalledDetector,
+}

@@ -1,0 +1,103 @@
+package detectors
+
+import (
+	"fmt"
+	"slices"
+)
+
+// causes orders the kinds from what explains the others to what only follows: NaN hides
+// what came of it, a rate that is too high explains a loss that rises.
+var causes = []Kind{
+	KindLossNaN, KindDivergence, KindLRTooHigh, KindStalled, KindLossAccuracyConflict,
+	KindNotLearning, KindOverfitting, KindRisingLoss, KindPlateau, KindEpochGap,
+}
+
+// rank orders findings by what most likely is the cause: kinds as above, and behind them
+// all what disturbs one metric beside a sound training loss.
+func rank(f *Finding) int {
+	i := slices.Index(causes, f.Kind)
+	if f.Kind == KindLossNaN && f.Reason == "other_metric" {
+		i = slices.Index(causes, KindNotLearning)*2 + 1
+		return i
+	}
+	return 2 * i
+}
+
+// Verdict reads the findings that still hold together: the most likely cause first.
+// Without any it says healthy so far, on how many rules and epochs.
+func (m *Monitor) Verdict() Verdict {
+	all := m.Findings()
+	holding := slices.DeleteFunc(slices.Clone(all), func(f Finding) bool { return !f.Firing() })
+	slices.SortStableFunc(holding, func(a, b Finding) int { return rank(&a) - rank(&b) })
+	if len(holding) == 0 {
+		return m.healthy(all)
+	}
+	head := holding[0]
+	v := Verdict{Kind: head.Kind, Confidence: head.Confidence, Summary: head.Summary, Advice: slices.Clone(head.Advice)}
+	if head.Kind == KindLossNaN {
+		// What came before may be why.
+		for _, f := range all {
+			if (f.Kind == KindDivergence || f.Kind == KindLRTooHigh) && f.OnsetEpoch < head.OnsetEpoch {
+				v.Summary += fmt.Sprintf(" Before that, from epoch %d on: %s", f.OnsetEpoch, f.Summary)
+				break
+			}
+		}
+		return v
+	}
+	for _, f := range holding[1:] {
+		if !follows(head.Kind, f.Kind) {
+			v.Summary += " Besides: " + f.Summary
+			break
+		}
+	}
+	return v
+}
+
+// follows reports whether a finding of kind b is no news beside one of kind a.
+func follows(a, b Kind) bool {
+	switch a {
+	case KindDivergence, KindLRTooHigh:
+		return b != KindStalled && b != KindEpochGap && b != KindLossNaN
+	case KindLossAccuracyConflict:
+		return b == KindRisingLoss || b == KindPlateau
+	case KindNotLearning:
+		return b == KindPlateau || b == KindRisingLoss || b == KindOverfitting
+	case KindOverfitting, KindRisingLoss:
+		return b == KindPlateau
+	}
+	return a == b
+}
+
+func (m *Monitor) healthy(all []Finding) Verdict {
+	rules := len(m.table)
+	if m.clock.d != nil {
+		rules++
+	}
+	n := m.Epochs()
+	if n == 0 {
+		return Verdict{Kind: KindHealthy, Summary: fmt.Sprintf("Nothing to judge yet: %s, no epoch.", count(rules, "rule"))}
+	}
+	v := Verdict{
+		Kind: KindHealthy, Confidence: m.live.confidence(),
+		Summary: fmt.Sprintf("Healthy so far: %s on %s.", count(rules, "rule"), count(n, "epoch")),
+	}
+	if i := slices.IndexFunc(all, func(f Finding) bool { return f.Severity != SeverityInfo && f.ResolvedEpoch != nil }); i >= 0 {
+		f := all[i]
+		v.Summary += fmt.Sprintf(" Over since epoch %d: %s", *f.ResolvedEpoch, f.Summary)
+	}
+	return v
+}
+
+// confidence says how sure "healthy" is: the more epochs, the surer.
+func (s *snapshot) confidence() float64 {
+	n := float64(s.run.s[trainLoss].count)
+	return 0.9 * n / (n + 5)
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
