@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -203,7 +204,9 @@ func TestWhatATrainerPublishesIsSeen(t *testing.T) {
 
 	// What cannot be read is where people see it, and stops nothing.
 	publish(t, nc, "default", "r1", "bad", golden(t, "bad/event_malformed_truncated.json"))
-	var refused struct{ Refused []struct{ Subject, Reason string } }
+	var refused struct {
+		Refused []struct{ Subject, Reason string }
+	}
 	eventually(t, "the message is refused", func() bool {
 		return b.get(t, "/api/v1/quarantine", &refused) == http.StatusOK && len(refused.Refused) == 1
 	})
@@ -256,7 +259,7 @@ func TestDefaultHTTPPortMoves(t *testing.T) {
 	// Whoever has the port, this test or another program: the daemon takes another one.
 	var lc net.ListenConfig
 	if l, err := lc.Listen(t.Context(), "tcp", config.DefaultHTTP); err == nil {
-		defer l.Close()
+		t.Cleanup(func() { _ = l.Close() })
 	}
 	b := setup(t, t.TempDir(), func(c *config.Config) { c.HTTP = "" })
 	require.NotEqual(t, "http://"+config.DefaultHTTP, b.status.HTTP)
@@ -271,7 +274,7 @@ func TestBadDaysAreOneLine(t *testing.T) {
 	var lc net.ListenConfig
 	taken, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { taken.Close() })
+	t.Cleanup(func() { _ = taken.Close() })
 
 	t.Run("named http port taken", func(t *testing.T) {
 		t.Parallel()
@@ -309,7 +312,7 @@ func TestBadDaysAreOneLine(t *testing.T) {
 		c := free(t.TempDir())
 		c.Store = "postgres://epochwatch:hunter2@127.0.0.1:1/db?connect_timeout=2"
 		line := fails(t, c)
-		require.Contains(t, line, "store postgres://")
+		require.Contains(t, line, "store: open the database db at 127.0.0.1: ")
 		require.NotContains(t, line, "hunter2")
 	})
 	t.Run("store is not a database", func(t *testing.T) {
@@ -317,6 +320,25 @@ func TestBadDaysAreOneLine(t *testing.T) {
 		c := free(t.TempDir())
 		require.NoError(t, os.WriteFile(filepath.Join(c.Data, "store.db"), bytes.Repeat([]byte("not a database\n"), 1000), 0o600))
 		require.Contains(t, fails(t, c), "store.db")
+	})
+	t.Run("database of a newer schema", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		require.NoError(t, setup(t, dir, nil).stop())
+		file := filepath.Join(dir, "store.db")
+		db, err := sql.Open("sqlite", file)
+		require.NoError(t, err)
+		_, err = db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)")
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+		before, err := os.ReadFile(file)
+		require.NoError(t, err)
+		line := fails(t, free(dir))
+		require.Contains(t, line, "newer schema")
+		require.Contains(t, line, "run the newer epochwatch")
+		after, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, before, after, "nothing is written")
 	})
 	t.Run("outside broker away", func(t *testing.T) {
 		t.Parallel()

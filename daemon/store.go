@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/epochwatch/epochwatch/daemon/config"
+	"github.com/epochwatch/epochwatch/internal/oneline"
 	"github.com/epochwatch/epochwatch/sql/postgres"
 	"github.com/epochwatch/epochwatch/sql/sqlite"
 	"github.com/epochwatch/epochwatch/sql/store"
@@ -31,9 +32,9 @@ func OpenStore(ctx context.Context, a config.StoreAddress, readOnly bool, log *s
 	case err == nil:
 		return s, nil
 	case errors.Is(err, store.ErrNewerSchema):
-		return nil, fmt.Errorf("store %s: %w: run the newer epochwatch, or name another store with --store", a, store.ErrNewerSchema)
+		return nil, fmt.Errorf("store: %w: run the newer epochwatch, or name another store with --store", err)
 	case readOnly && errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("store %s: %w: no run was stored here yet, or --data or --store names another place", a, fs.ErrNotExist)
+		return nil, fmt.Errorf("store: %s is not there: no run was stored here yet, or --data or --store names another place", a)
 	}
-	return nil, fmt.Errorf("store %s: %w", a, err)
+	return nil, fmt.Errorf("store: %w", oneline.Error(err))
 }

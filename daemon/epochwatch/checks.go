@@ -112,7 +112,7 @@ func examineAPI(ctx context.Context, e *examination, base string) {
 		e.add("api", wrong, "", "%v", err)
 		return
 	}
-	defer c.Close()
+	defer c.http.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", http.NoBody)
 	if err != nil {
 		e.add("api", wrong, "", "%v", err)
@@ -152,7 +152,7 @@ func examineStore(ctx context.Context, e *examination, cfg *config.Config, dir s
 		e.add("store", wrong, "", "%v", err)
 		return
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }() // it was only read
 	runs, err := s.ListRuns(ctx, store.RunFilter{})
 	if err != nil {
 		e.add("store", wrong, "", "%s: %v", a, err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -119,7 +120,7 @@ func (p *place) direct(ctx context.Context) (source, error) {
 // source answers what the commands ask.
 type source interface {
 	web.Reader
-	Close() error
+	io.Closer
 }
 
 // storeSource is a store that was opened for reading.

@@ -26,7 +26,7 @@ func TestText(t *testing.T) {
 func TestError(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, oneline.Error(nil))
-	require.Same(t, io.EOF, oneline.Error(io.EOF)) //nolint:testifylint // the very error, not one that wraps it
+	require.Same(t, io.EOF, oneline.Error(io.EOF))
 	err := oneline.Error(errors.Join(io.EOF, io.ErrClosedPipe))
 	require.EqualError(t, err, "EOF; io: read/write on closed pipe")
 	require.ErrorIs(t, err, io.ErrClosedPipe)
