@@ -65,6 +65,7 @@ Exit codes: 0 fine; 1 the answer is no (something is left, wrong, or not there);
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newUpCommand(),
+		newDiagnoseCommand(),
 		newRunsCommand(),
 		newDoctorCommand(),
 		newQuarantineCommand(),

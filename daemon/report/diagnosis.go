@@ -1,0 +1,117 @@
+package report
+
+import (
+	"encoding/json"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/ingest/history"
+)
+
+// Verdict is the JSON form of detectors.Verdict.
+type Verdict struct {
+	Kind       detectors.Kind  `json:"kind"`
+	Confidence contract.Number `json:"confidence"`
+	Summary    string          `json:"summary"`
+	Advice     []string        `json:"advice"`
+}
+
+// Finding is the JSON form of detectors.Finding.
+type Finding struct {
+	Kind          detectors.Kind             `json:"kind"`
+	Metric        string                     `json:"metric"`
+	Severity      detectors.Severity         `json:"severity"`
+	OnsetEpoch    int                        `json:"onset_epoch"`
+	FiredEpoch    int                        `json:"fired_epoch"`
+	ResolvedEpoch *int                       `json:"resolved_epoch"`
+	Confidence    contract.Number            `json:"confidence"`
+	Reason        string                     `json:"reason"`
+	Summary       string                     `json:"summary"`
+	Evidence      map[string]contract.Number `json:"evidence"`
+	Advice        []string                   `json:"advice"`
+}
+
+// Diagnosis is what is said of one log.
+type Diagnosis struct {
+	Source     string    `json:"source"`
+	Epochs     int       `json:"epochs"`
+	FirstEpoch int       `json:"first_epoch"`
+	Verdict    Verdict   `json:"verdict"`
+	Findings   []Finding `json:"findings"`
+	// Skipped counts lines of the source that were passed over; Notes says which.
+	Skipped int      `json:"skipped,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
+
+	log history.Log
+}
+
+// Unreadable is what is said of a source that could not be read.
+type Unreadable struct {
+	Source string `json:"source"`
+	Error  string `json:"error"`
+}
+
+// Diagnose folds a log through a monitor, as a live run would be, and says what it
+// found. facts may be nil. The error is that of a bad config.
+func Diagnose(log history.Log, facts *contract.Facts, cfg detectors.Config) (Diagnosis, error) {
+	m, err := detectors.NewMonitor(cfg)
+	if err != nil {
+		return Diagnosis{}, err
+	}
+	if facts != nil {
+		m.Start("", *facts)
+	}
+	for _, e := range log.Epochs {
+		m.Fold(e)
+	}
+	d := Diagnosis{
+		Source: log.Source, Epochs: len(log.Epochs), Verdict: verdictOf(m.Verdict()),
+		Findings: findingsOf(m.Findings()), Skipped: log.Skipped, log: log,
+	}
+	if len(log.Epochs) > 0 {
+		d.FirstEpoch = log.Epochs[0].Epoch
+	}
+	for _, n := range log.Notes {
+		d.Notes = append(d.Notes, noteText(n))
+	}
+	return d, nil
+}
+
+func verdictOf(v detectors.Verdict) Verdict {
+	return Verdict{v.Kind, contract.Number(v.Confidence), v.Summary, list(v.Advice)}
+}
+
+func findingsOf(fs []detectors.Finding) []Finding {
+	out := make([]Finding, 0, len(fs))
+	for _, f := range fs {
+		out = append(out, findingOf(f))
+	}
+	return out
+}
+
+func findingOf(f detectors.Finding) Finding {
+	evidence := f.Evidence
+	if evidence == nil {
+		evidence = map[string]contract.Number{}
+	}
+	return Finding{
+		Kind: f.Kind, Metric: f.Metric, Severity: f.Severity, OnsetEpoch: f.OnsetEpoch,
+		FiredEpoch: f.FiredEpoch, ResolvedEpoch: f.ResolvedEpoch, Confidence: contract.Number(f.Confidence),
+		Reason: f.Reason, Summary: f.Summary, Evidence: evidence, Advice: list(f.Advice),
+	}
+}
+
+// list makes an absent list an empty one: JSON's null is one case more for every reader.
+func list(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+// ReadFacts reads the file of --context: unknown names are ignored, any may be null.
+func ReadFacts(b []byte) (contract.Facts, error) {
+	var f contract.Facts
+	err := json.Unmarshal(b, &f)
+	return f, err
+}
