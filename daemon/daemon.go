@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,6 +75,9 @@ func New(cfg *config.Config, o Options) (*Daemon, error) {
 		if d.dir, err = folder.Default(); err != nil {
 			return nil, err
 		}
+	}
+	if d.dir, err = filepath.Abs(d.dir); err != nil {
+		return nil, fmt.Errorf("finding data folder %s: %w", cfg.Data, err)
 	}
 	if d.store, err = cfg.StoreAddress(d.dir); err != nil {
 		return nil, fmt.Errorf("store: %w", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -32,7 +31,7 @@ func newQuarantineCommand() *cobra.Command {
 				return fmt.Errorf("list refused messages: %w", err)
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
+				return encodeLine(cmd.OutOrStdout(), list)
 			}
 			return list.WriteText(cmd.OutOrStdout())
 		},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -113,7 +112,7 @@ func checkProject(name string) error {
 // show writes a document as JSON on one line, or as text.
 func show(w io.Writer, v any, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(v)
+		return encodeLine(w, v)
 	}
 	d, ok := v.(document)
 	if !ok {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -57,12 +58,15 @@ func answer(w http.ResponseWriter, v any) { answerWith(w, http.StatusOK, "applic
 
 // answerWith encodes before it writes: an answer is whole or an error.
 func answerWith(w http.ResponseWriter, status int, contentType string, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // the very bytes that the commands print
+	if err := e.Encode(v); err != nil {
 		status, contentType = http.StatusInternalServerError, "application/problem+json"
-		b = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the answer cannot be written as JSON"}`)
+		b.Reset()
+		b.WriteString(`{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the answer cannot be written as JSON"}` + "\n")
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) // who asked is gone when it fails
+	_, _ = w.Write(b.Bytes()) // who asked is gone when it fails
 }
