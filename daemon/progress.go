@@ -124,6 +124,7 @@ func said(attrs []slog.Attr, key, text string) []slog.Attr {
 // firstLine keeps what a run's owner wrote, a traceback say, from filling the log.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	line = strings.TrimSpace(line)
 	if r := []rune(line); len(r) > 200 {
 		return string(r[:199]) + "…"
 	}
