@@ -52,7 +52,7 @@ func (c *channel) deliver(ctx context.Context, m *gomail.Msg) error {
 func (c *channel) client(ctx context.Context, conn *net.Conn) (*gomail.Client, error) {
 	timeout := Timeout
 	if until, ok := ctx.Deadline(); ok {
-		timeout = time.Until(until)
+		timeout = time.Until(until) + time.Second // ctx closes the connection first
 	}
 	config := &tls.Config{ServerName: c.server.Host, RootCAs: c.o.Roots, MinVersion: tls.VersionTLS12}
 	options := []gomail.Option{

@@ -3,6 +3,7 @@ package email
 import (
 	_ "embed"
 	"html/template"
+	"math"
 	"strings"
 
 	"github.com/epochwatch/epochwatch/notify/notice"
@@ -12,9 +13,34 @@ import (
 var messageHTML string
 
 var page = template.Must(template.New("message").Funcs(template.FuncMap{
-	"join":  func(s []string) string { return strings.Join(s, "\n") },
+	"bars":  bars,
+	"bound": func(s string) string { return strings.ReplaceAll(s, " → ", "\u00a0→\u00a0") }, // kept on one line
 	"upper": strings.ToUpper,
 }).Parse(messageHTML))
+
+// barHeight is that of the highest bar in pixels.
+const barHeight = 44
+
+// bar is one column of a curve, drawn as a table cell: every mail program draws those,
+// while pictures are held back and SVG is thrown away.
+type bar struct {
+	Height  int
+	Hot     bool // from the onset to the resolution
+	Good    bool // from the resolution on
+	Missing bool // NaN or infinite
+}
+
+func bars(c notice.Curve) []bar {
+	out := make([]bar, len(c.Heights))
+	for i, h := range c.Heights {
+		good := c.End >= 0 && i >= c.End
+		out[i] = bar{Height: barHeight, Hot: c.Mark >= 0 && i >= c.Mark && !good, Good: good, Missing: math.IsNaN(h)}
+		if !out[i].Missing {
+			out[i].Height = 3 + int(math.Round(h*(barHeight-3)))
+		}
+	}
+	return out
+}
 
 // renderHTML gives a story the form of an HTML mail: styles in place, because mail programs
 // throw sheets away; one column; colours that hold on a dark page as well.

@@ -24,8 +24,11 @@ var sparkLevels = []rune("▁▂▃▄▅▆▇█")
 type Curve struct {
 	Name  string
 	Spark string // at most sparkWidth characters; × stands for NaN and infinity
+	// Heights are the columns of Spark from 0 to 1; NaN where the value is not finite.
+	Heights []float64
 	// Mark is the column of Spark that holds the onset; -1 when it is out of sight.
 	Mark        int
+	End         int // the column of the resolution; -1 when it is out of sight
 	From        int // the epoch of the first column
 	First, Last string
 	Log         bool // drawn on a logarithmic scale
@@ -73,15 +76,19 @@ func (s series) at(epoch int) (float64, bool) {
 	return math.NaN(), false
 }
 
-// curve draws the series.
-func (s series) curve(name string, onset int, format func(a, b float64) (string, string)) Curve {
+// curve draws the series. resolved may be nil.
+func (s series) curve(name string, onset int, resolved *int, format func(a, b float64) (string, string)) Curve {
 	s = s.near(onset)
-	c := Curve{Name: clean(name, 14), Mark: -1, From: s.epochs[0]}
+	c := Curve{Name: clean(name, 14), Mark: -1, End: -1, From: s.epochs[0]}
 	cols := columns(s.values, sparkWidth)
-	c.Spark, c.Log = spark(cols)
+	c.Heights, c.Log = heights(cols)
+	c.Spark = spark(c.Heights)
 	for i, e := range s.epochs {
 		if e == onset {
 			c.Mark = i * len(cols) / len(s.values)
+		}
+		if resolved != nil && e == *resolved {
+			c.End = i * len(cols) / len(s.values)
 		}
 	}
 	c.First, c.Last = format(s.values[0], s.values[len(s.values)-1])
@@ -108,8 +115,8 @@ func columns(values []float64, width int) []float64 {
 	return out
 }
 
-// spark draws values, and says whether on a logarithmic scale.
-func spark(values []float64) (string, bool) {
+// heights puts values between 0 and 1, and says whether on a logarithmic scale.
+func heights(values []float64) ([]float64, bool) {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, v := range values {
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
@@ -120,17 +127,29 @@ func spark(values []float64) (string, bool) {
 	if onLog {
 		scale = math.Log
 	}
-	var b strings.Builder
-	for _, v := range values {
+	out := make([]float64, len(values))
+	for i, v := range values {
 		switch {
 		case math.IsNaN(v) || math.IsInf(v, 0):
-			b.WriteRune('×')
+			out[i] = math.NaN()
 		case high == low:
-			b.WriteRune(sparkLevels[len(sparkLevels)/2-1])
+			out[i] = 0.45
 		default:
-			at := (scale(v)/2 - scale(low)/2) / (scale(high)/2 - scale(low)/2) // halves cannot overflow
-			b.WriteRune(sparkLevels[int(math.Round(at*float64(len(sparkLevels)-1)))])
+			out[i] = (scale(v)/2 - scale(low)/2) / (scale(high)/2 - scale(low)/2) // halves cannot overflow
 		}
 	}
-	return b.String(), onLog
+	return out, onLog
+}
+
+// spark draws heights as block characters.
+func spark(heights []float64) string {
+	var b strings.Builder
+	for _, h := range heights {
+		if math.IsNaN(h) {
+			b.WriteRune('×')
+			continue
+		}
+		b.WriteRune(sparkLevels[int(math.Round(h*float64(len(sparkLevels)-1)))])
+	}
+	return b.String()
 }

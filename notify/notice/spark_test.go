@@ -16,7 +16,7 @@ func draw(values ...float64) Curve {
 	for i, v := range values {
 		epochs = append(epochs, store.Epoch{Epoch: i, Metrics: map[string]float64{"loss": v}})
 	}
-	return metricSeries(epochs, "loss").curve("loss", 2, Pair)
+	return metricSeries(epochs, "loss").curve("loss", 2, nil, Pair)
 }
 
 func TestSpark(t *testing.T) {
@@ -40,10 +40,11 @@ func TestACurveBeginsNearTheOnset(t *testing.T) {
 		epochs = append(epochs, store.Epoch{Epoch: i + 1, Metrics: map[string]float64{"loss": 100 / float64(i+1)}})
 	}
 	s := metricSeries(epochs, "loss")
-	c := s.curve("loss", 28, Pair)
+	c := s.curve("loss", 28, new(29), Pair)
 	require.Equal(t, 20, c.From, "two values from the onset on, eight before")
 	require.Equal(t, 8, c.Mark)
-	require.Equal(t, 1, s.curve("loss", 12, Pair).From, "a finding that is old is seen with all before it")
+	require.Equal(t, 9, c.End)
+	require.Equal(t, 1, s.curve("loss", 12, nil, Pair).From, "a finding that is old is seen with all before it")
 }
 
 func TestSparkShowsOneBadEpochAmongMany(t *testing.T) {

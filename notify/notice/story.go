@@ -18,45 +18,47 @@ type Story struct {
 	Subject string // one line, tells the story by itself
 	Title   string // the same without program and run
 	// Mood is the word for colour and sign: critical, warning, info, or resolved.
-	Mood    string
-	Run     string   // project / name (id)
-	Summary string   // one sentence with the numbers
-	Since   string   // since when, and when it was seen
-	Numbers []string // the evidence: "best 0.740"
-	Sure    string
-	Curves  []Curve
-	Onset   int // the epoch that the curves mark
-	Done    []string
-	Advice  []string
-	Look    string // the command that shows the run
-	Link    string // may be empty
-	Mute    string // what to put into the daemon's config
+	Mood     string
+	Severity string   // of the finding, also when it is resolved
+	Run      string   // project / name (id)
+	Summary  string   // one sentence with the numbers
+	Since    string   // since when, and when it was seen
+	Numbers  []string // the evidence: "best 0.740"
+	Sure     string
+	Curves   []Curve
+	Onset    int // the epoch that the curves mark
+	Done     []string
+	Advice   []string
+	Look     string // the command that shows the run
+	Link     string // may be empty
+	Mute     string // what to put into the daemon's config
 }
 
 // Tell makes the story of a notice. It is a function of the notice alone.
 func Tell(n Notice) Story {
 	f := n.Finding
 	s := Story{
-		Title:   headline(n),
-		Mood:    string(f.Severity),
-		Run:     runText(n.Run),
-		Summary: clean(f.Summary, 600),
-		Numbers: numbers(f.Finding),
-		Sure:    sure(f.Confidence),
-		Since:   since(n),
-		Curves:  curves(n),
-		Onset:   f.OnsetEpoch,
-		Done:    done(n),
-		Look:    "epochwatch runs show " + clean(n.Run.ID, maxName),
-		Link:    n.Link,
-		Mute:    fmt.Sprintf("detectors: {%s: {enabled: false}}", clean(string(f.Kind), maxName)),
+		Title:    headline(n),
+		Mood:     string(f.Severity),
+		Severity: string(f.Severity),
+		Run:      runText(n.Run),
+		Summary:  clean(f.Summary, 600),
+		Numbers:  numbers(f.Finding),
+		Sure:     sure(f.Confidence),
+		Since:    since(n),
+		Curves:   curves(n),
+		Onset:    f.OnsetEpoch,
+		Done:     done(n),
+		Look:     "epochwatch runs show " + clean(n.Run.ID, maxName),
+		Link:     n.Link,
+		Mute:     fmt.Sprintf("detectors: {%s: {enabled: false}}", clean(string(f.Kind), maxName)),
 	}
 	for _, a := range f.Advice {
 		s.Advice = append(s.Advice, clean(a, 400))
 	}
 	if n.Event == store.MessageResolved {
 		s.Mood, s.Title, s.Summary = "resolved", resolvedTitle(n), resolvedSummary(n)
-		s.Advice = nil
+		s.Advice, s.Numbers = nil, nil // of the time when it fired; the title has the two that matter
 	} else if !f.Firing() {
 		s.Summary = strings.TrimSpace(s.Summary + fmt.Sprintf(" It no longer holds since epoch %d.", *f.ResolvedEpoch))
 	}
@@ -196,11 +198,11 @@ func curves(n Notice) []Curve {
 			continue
 		}
 		seen[name] = true
-		out = append(out, s.curve(name, n.Finding.OnsetEpoch, Pair))
+		out = append(out, s.curve(name, n.Finding.OnsetEpoch, n.Finding.ResolvedEpoch, Pair))
 	}
 	if s := rateSeries(n.Epochs); len(s.values) > 1 && slices.Max(s.values) > slices.Min(s.values) {
 		rates := func(a, b float64) (string, string) { return Rate(a), Rate(b) }
-		out = append(out, s.curve("learning rate", n.Finding.OnsetEpoch, rates))
+		out = append(out, s.curve("rate", n.Finding.OnsetEpoch, n.Finding.ResolvedEpoch, rates))
 	}
 	return out
 }

@@ -1,0 +1,283 @@
+package email_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/epochwatch/epochwatch/internal/secret"
+	"github.com/epochwatch/epochwatch/notify/email"
+	"github.com/epochwatch/epochwatch/notify/notice"
+	"github.com/epochwatch/epochwatch/notify/notifytest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bundle is a channel and the server it talks to.
+type bundle struct {
+	server *notifytest.MailServer
+	mail   notice.Channel
+	log    *bytes.Buffer
+}
+
+func setup(t *testing.T, o notifytest.MailOptions, change ...func(*email.Options)) bundle {
+	t.Helper()
+	b := bundle{server: notifytest.NewMailServer(t, o), log: new(bytes.Buffer)}
+	options := email.Options{
+		To: []string{"Team <team@example.org>", "second@example.org"}, From: "epochwatch <watch@example.org>",
+		SMTP: secret.Value(b.server.URL()), Roots: b.server.Roots(), Log: slog.New(slog.NewTextHandler(b.log, nil)),
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	var err error
+	b.mail, err = email.New(options)
+	require.NoError(t, err)
+	return b
+}
+
+func specimen(name string) notice.Notice { return notifytest.Specimens()[name] }
+
+// parts returns the bodies of a mail by content type.
+func parts(t *testing.T, m *mail.Message) map[string]string {
+	t.Helper()
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	require.NoError(t, err)
+	require.Equal(t, "multipart/alternative", kind)
+	out := map[string]string{}
+	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
+		p, err := r.NextRawPart()
+		if err == io.EOF {
+			return out
+		}
+		require.NoError(t, err)
+		require.Equal(t, "quoted-printable", p.Header.Get("Content-Transfer-Encoding"))
+		body, err := io.ReadAll(quotedprintable.NewReader(p))
+		require.NoError(t, err)
+		kind, _, err := mime.ParseMediaType(p.Header.Get("Content-Type"))
+		require.NoError(t, err)
+		out[kind] = strings.ReplaceAll(string(body), "\r\n", "\n")
+	}
+}
+
+func TestTheMailOfEachSpecimen(t *testing.T) {
+	t.Parallel()
+	for name, n := range notifytest.Specimens() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, notifytest.MailOptions{})
+			_, err := b.mail.Send(t.Context(), n)
+			require.NoError(t, err)
+			body := parts(t, b.server.Mails()[0].Message)
+			require.Equal(t, notice.Tell(n).Text(), body["text/plain"])
+			notifytest.Golden(t, *update, name+".html", []byte(body["text/html"]))
+		})
+	}
+}
+
+func TestTheHeadersOfAMail(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{})
+	n := specimen("rising_loss")
+	ref, err := b.mail.Send(t.Context(), n)
+	require.NoError(t, err)
+	got := b.server.Mails()[0]
+	require.Equal(t, "watch@example.org", got.From)
+	require.Equal(t, []string{"team@example.org", "second@example.org"}, got.To)
+	h := got.Message.Header
+	subject, err := new(mime.WordDecoder).DecodeHeader(h.Get("Subject"))
+	require.NoError(t, err)
+	require.Equal(t, "[epochwatch] resnet-small: loss rising since epoch 17 (0.740 → 0.758)", subject)
+	require.Equal(t, "<epochwatch."+n.ID+"@example.org>", h.Get("Message-ID"))
+	require.Equal(t, h.Get("Message-ID"), ref)
+	require.Equal(t, "auto-generated", h.Get("Auto-Submitted"))
+	date, err := h.Date()
+	require.NoError(t, err)
+	require.True(t, date.Equal(n.CreatedAt))
+	require.Equal(t, "<epochwatch.run.vision.r-20260314@example.org>", h.Get("References"))
+
+	resolved := specimen("resolved")
+	resolved.ID, resolved.Told = "second", ref
+	_, err = b.mail.Send(t.Context(), resolved)
+	require.NoError(t, err)
+	h2 := b.server.Mails()[1].Message.Header
+	require.Equal(t, h.Get("References")+" "+ref, h2.Get("References"), "threaded by run, below the first message")
+	require.Equal(t, ref, h2.Get("In-Reply-To"))
+}
+
+func TestARepeatIsTheSameMail(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{})
+	n := specimen("rising_loss")
+	b.server.LoseAnswer()
+	_, err := b.mail.Send(t.Context(), n)
+	notifytest.RequireOutcome(t, err, notifytest.Again)
+	n.Again = true
+	_, err = b.mail.Send(t.Context(), n)
+	require.NoError(t, err)
+	got := b.server.Mails()
+	require.Len(t, got, 2)
+	require.Equal(t, got[0].Message.Header.Get("Message-ID"), got[1].Message.Header.Get("Message-ID"))
+}
+
+func TestTextOfStrangersStaysText(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{})
+	_, err := b.mail.Send(t.Context(), specimen("hostile"))
+	require.NoError(t, err)
+	got := b.server.Mails()[0]
+	require.Empty(t, got.Message.Header.Get("Bcc"), "a line end in a name makes no header")
+	require.Len(t, got.To, 2)
+	html := parts(t, got.Message)["text/html"]
+	for _, evil := range []string{"<script", "<img", "<b>", "<!channel", "</pre>💥", "\x1b"} {
+		require.NotContains(t, html, evil)
+	}
+	require.Contains(t, html, "&lt;b&gt;not bold&lt;/b&gt;")
+}
+
+func TestEncryptionAndLogin(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]notifytest.MailOptions{
+		"plain":                 {},
+		"starttls":              {StartTLS: true},
+		"starttls with login":   {StartTLS: true, Login: true},
+		"smtps":                 {TLS: true},
+		"smtps with login":      {TLS: true, Login: true},
+		"login on this machine": {Login: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, o)
+			_, err := b.mail.Send(t.Context(), specimen("rising_loss"))
+			require.NoError(t, err)
+			got := b.server.Mails()[0]
+			require.Equal(t, o.StartTLS || o.TLS, got.TLS, "STARTTLS is used where offered")
+			require.Equal(t, o.Login, got.User == notifytest.MailUser)
+		})
+	}
+}
+
+func TestACertificateNobodyVouchesForIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, o := range []notifytest.MailOptions{{StartTLS: true}, {TLS: true}} {
+		b := setup(t, o, func(o *email.Options) { o.Roots = nil })
+		_, err := b.mail.Send(t.Context(), specimen("rising_loss"))
+		notifytest.RequireOutcome(t, err, notifytest.Never)
+		require.ErrorContains(t, err, "certificate")
+		require.Empty(t, b.server.Mails())
+	}
+}
+
+func TestTheWrongKindOfPort(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{}, func(o *email.Options) {
+		o.SMTP = secret.Value(strings.Replace(o.SMTP.Reveal(), "smtp:", "smtps:", 1))
+	})
+	_, err := b.mail.Send(t.Context(), specimen("rising_loss"))
+	notifytest.RequireOutcome(t, err, notifytest.Never)
+	require.ErrorContains(t, err, "is this a port for smtps?")
+}
+
+func TestAWrongPasswordIsNotTriedAgainAndNotShown(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{Login: true, StartTLS: true}, func(o *email.Options) {
+		o.SMTP = secret.Value(strings.Replace(o.SMTP.Reveal(), notifytest.MailPassword, "wr0ng-p@ss/word", 1))
+	})
+	_, err := b.mail.Send(t.Context(), specimen("rising_loss"))
+	notifytest.RequireOutcome(t, err, notifytest.Never)
+	require.ErrorContains(t, err, "bad login of watch with <secret>", "the server's answer holds the password, ours must not")
+	require.NotContains(t, err.Error(), "wr0ng")
+}
+
+func TestARefusalIsRetriedOrNot(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]notifytest.Outcome{
+		421: notifytest.Again, 450: notifytest.Again, 451: notifytest.Again, 452: notifytest.Again,
+		550: notifytest.Never, 552: notifytest.Never, 554: notifytest.Never,
+	} {
+		for _, when := range []string{"mail", "rcpt", "data"} {
+			b := setup(t, notifytest.MailOptions{})
+			switch when {
+			case "mail":
+				b.server.FailMail(code, "as told")
+			case "rcpt":
+				b.server.FailRcpt("team@example.org", code, "as told")
+				b.server.FailRcpt("second@example.org", code, "as told")
+			case "data":
+				b.server.FailData(code, "as told")
+			}
+			_, err := b.mail.Send(t.Context(), specimen("plateau"))
+			notifytest.RequireOutcome(t, err, want, "%d at %s", code, when)
+			require.ErrorContains(t, err, "as told")
+		}
+	}
+}
+
+func TestOneBadAddressDoesNotKeepTheMailFromTheOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{})
+	b.server.FailRcpt("second@example.org", 550, "no such user")
+	_, err := b.mail.Send(t.Context(), specimen("plateau"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"team@example.org"}, b.server.Mails()[0].To)
+	require.Contains(t, b.log.String(), "no such user")
+}
+
+func TestAFullMailboxHoldsTheMailForAll(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{})
+	b.server.FailRcpt("second@example.org", 452, "mailbox full")
+	_, err := b.mail.Send(t.Context(), specimen("plateau"))
+	notifytest.RequireOutcome(t, err, notifytest.Again)
+	require.Empty(t, b.server.Mails(), "nobody got it, so that nobody gets it twice")
+	_, err = b.mail.Send(t.Context(), specimen("plateau"))
+	require.NoError(t, err)
+	require.Len(t, b.server.Mails()[0].To, 2)
+}
+
+func TestAServerThatHangsIsLeftAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{})
+	b.server.Hang()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := b.mail.Send(ctx, specimen("plateau"))
+	notifytest.RequireOutcome(t, err, notifytest.Again)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestACancelledConversationEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{})
+	b.server.Hang()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer cancel()
+		_, _ = b.server.Wait(t.Context(), 1)
+	}()
+	_, err := b.mail.Send(ctx, specimen("plateau"))
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestAServerThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	b := setup(t, notifytest.MailOptions{}, func(o *email.Options) { o.SMTP = "smtp://user:hunter2@127.0.0.1:1" })
+	_, err := b.mail.Send(t.Context(), specimen("plateau"))
+	notifytest.RequireOutcome(t, err, notifytest.Again)
+	require.ErrorContains(t, err, "refused")
+	require.NotContains(t, err.Error(), "hunter2")
+}
