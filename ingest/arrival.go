@@ -23,6 +23,7 @@ type arrival struct {
 	subject   string // as the bus transformed it
 	streamSeq uint64
 	published time.Time // when the broker stored it; zero if not known
+	more      bool      // the broker has more behind it
 	// stale is true when the broker holds more that has waited long: what is
 	// read now is the past.
 	stale   bool
@@ -35,7 +36,8 @@ func read(msg jetstream.Msg, now time.Time) *arrival {
 	a := &arrival{msg: msg, subject: msg.Subject()}
 	if meta, err := msg.Metadata(); err == nil {
 		a.streamSeq, a.published = meta.Sequence.Stream, meta.Timestamp
-		a.stale = meta.NumPending > 0 && now.Sub(meta.Timestamp) > staleAfter
+		a.more = meta.NumPending > 0
+		a.stale = a.more && now.Sub(meta.Timestamp) > staleAfter
 	}
 	e, err := contract.DecodeEvent(msg.Data())
 	if err == nil {

@@ -71,17 +71,21 @@ func (c *cache) put(key store.RunKey, m *memory) {
 	}
 }
 
-// try shows fn what is remembered of a run, nil when there is nothing; it is dropped
-// when fn returns false. fn must be quick: the cache is locked meanwhile.
-func (c *cache) try(key store.RunKey, fn func(*memory) bool) {
+// look shows fn what is remembered of a run, if anything is. fn must be quick: the cache
+// is locked meanwhile.
+func (c *cache) look(key store.RunKey, fn func(*memory)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.runs[key]
-	if !ok {
-		fn(nil)
-		return
+	if e, ok := c.runs[key]; ok {
+		fn(e.Value.(*cached).mem)
 	}
-	if !fn(e.Value.(*cached).mem) {
+}
+
+// drop forgets a run.
+func (c *cache) drop(key store.RunKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.runs[key]; ok {
 		c.remove(e)
 	}
 }

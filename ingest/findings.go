@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/ingest/contract"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -40,7 +42,7 @@ func (v *visit) rebuild(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make a monitor: %w", err)
 	}
-	given := replay(m, v.attempts, all)
+	lives := replay(m, v.attempts, all)
 	var clockBorn []detectors.Finding
 	for _, f := range v.mem.findings {
 		if bornOfClock(f.Kind) {
@@ -50,7 +52,7 @@ func (v *visit) rebuild(ctx context.Context) error {
 	m.Adopt(clockBorn)
 	v.mem.monitor = m
 	v.setRecent(all)
-	v.reconcile(given)
+	v.reconcile(lives)
 	return nil
 }
 
@@ -70,39 +72,48 @@ func (v *visit) allEpochs(ctx context.Context) ([]store.Epoch, error) {
 	return all, nil
 }
 
-// replay takes attempts and epochs to a new monitor, and returns each finding as it was
-// left by its last change, in order of opening: what a live fold would have stored.
-func replay(m *detectors.Monitor, attempts []store.Attempt, all []store.Epoch) []detectors.Finding {
-	var given []detectors.Finding
+// replay takes attempts and epochs to a new monitor, and returns what happened to each
+// finding, in order of opening: what a live fold would have stored and told.
+func replay(m *detectors.Monitor, attempts []store.Attempt, all []store.Epoch) [][]detectors.Change {
+	var lives [][]detectors.Change
+	at := map[detectors.Key]int{}
 	for _, a := range attempts {
 		if a.Started != nil {
 			m.Start(a.ID, a.Started.Facts)
 		}
 		for len(all) > 0 && all[0].Attempt == a.ID {
 			for _, c := range m.Fold(Epoch(all[0])) {
-				i := slices.IndexFunc(given, func(f detectors.Finding) bool { return f.Key() == c.Finding.Key() })
-				if i < 0 {
-					given = append(given, c.Finding)
-				} else {
-					given[i] = c.Finding
+				i, ok := at[c.Finding.Key()]
+				if !ok {
+					i = len(lives)
+					at[c.Finding.Key()] = i
+					lives = append(lives, nil)
 				}
+				lives[i] = append(lives[i], c)
 			}
 			all = all[1:]
 		}
 	}
-	return given
+	return lives
 }
 
 // bornOfClock reports whether findings of the kind come from Monitor.Tick, so that
 // epochs alone do not give them again.
 func bornOfClock(k detectors.Kind) bool { return k == detectors.KindStalled }
 
-// reconcile stores what a rebuilt monitor says otherwise than the stored findings.
-func (v *visit) reconcile(given []detectors.Finding) {
+// reconcile stores what a rebuilt monitor says otherwise than the stored findings. A
+// message that went out already is not queued again: its key says so.
+func (v *visit) reconcile(lives [][]detectors.Change) {
 	said := map[detectors.Key]bool{}
-	for _, f := range given {
+	for _, life := range lives {
+		f := life[len(life)-1].Finding
 		said[f.Key()] = true
-		v.change(v.difference(f))
+		switch i := v.findingAt(f.Key()); {
+		case i < 0 || !standAlike(&v.mem.findings[i].Finding, &f):
+			v.change(life)
+		case !sayAlike(&v.mem.findings[i].Finding, &f):
+			v.keepFinding(f)
+		}
 	}
 	for _, f := range slices.Clone(v.mem.findings) {
 		if said[f.Key()] || bornOfClock(f.Kind) || f.Reason == ReasonWithdrawn {
@@ -123,39 +134,18 @@ func (v *visit) reconcile(given []detectors.Finding) {
 	}
 }
 
-// difference returns the changes from the stored finding of the same key to f.
-func (v *visit) difference(f detectors.Finding) []detectors.Change {
-	var out []detectors.Change
-	i := v.findingAt(f.Key())
-	wasFiring, rank := false, 0
-	if i >= 0 {
-		old := &v.mem.findings[i].Finding
-		if same(old, &f) {
-			return nil
-		}
-		wasFiring, rank = old.Firing(), old.Severity.Rank()
-	}
-	switch {
-	case i < 0 || !wasFiring && f.Firing():
-		opened := f
-		opened.ResolvedEpoch = nil
-		out = append(out, detectors.Change{Type: detectors.Opened, Finding: opened})
-	case f.Severity.Rank() > rank:
-		out = append(out, detectors.Change{Type: detectors.Escalated, Finding: f})
-	}
-	if !f.Firing() && (wasFiring || i < 0) {
-		out = append(out, detectors.Change{Type: detectors.Resolved, Finding: f})
-	}
-	v.keepFinding(f)
-	return out
-}
-
-// same reports whether two findings of one key stand alike.
-func same(a, b *detectors.Finding) bool {
-	if a.Severity != b.Severity || a.FiredEpoch != b.FiredEpoch || a.Firing() != b.Firing() || a.Reason != b.Reason {
+// standAlike reports whether two findings of one key are where they are alike.
+func standAlike(a, b *detectors.Finding) bool {
+	if a.Severity != b.Severity || a.FiredEpoch != b.FiredEpoch || a.Firing() != b.Firing() {
 		return false
 	}
 	return a.Firing() || *a.ResolvedEpoch == *b.ResolvedEpoch
+}
+
+// sayAlike reports whether they say the same about it.
+func sayAlike(a, b *detectors.Finding) bool {
+	return a.Reason == b.Reason && a.Summary == b.Summary && a.Confidence == b.Confidence && slices.Equal(a.Advice, b.Advice) &&
+		maps.EqualFunc(a.Evidence, b.Evidence, func(x, y contract.Number) bool { return x.String() == y.String() })
 }
 
 // change stores what became of findings and queues the messages about it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -102,6 +103,7 @@ type message struct {
 	header  nats.Header
 	data    []byte
 	seq     uint64
+	pending uint64 // behind it
 
 	mu             sync.Mutex
 	acks, progress int
@@ -113,7 +115,7 @@ func (m *message) Subject() string      { return m.subject }
 func (m *message) Headers() nats.Header { return m.header }
 
 func (m *message) Metadata() (*jetstream.MsgMetadata, error) {
-	return &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: m.seq}, Timestamp: start}, nil
+	return &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: m.seq}, Timestamp: start, NumPending: m.pending}, nil
 }
 
 func (m *message) Ack() error {
@@ -319,5 +321,6 @@ func pictureOf(ctx context.Context, t require.TestingT, st store.Store, run stri
 	for _, m := range sent {
 		p.Messages = append(p.Messages, m.ID)
 	}
+	slices.Sort(p.Messages)
 	return p
 }

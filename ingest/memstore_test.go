@@ -249,4 +249,3 @@ func upsert[V any, K comparable](rows []V, v V, key func(V) K) []V {
 }
 
 var errDisk = errors.New("database or disk is full")
-

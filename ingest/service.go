@@ -98,8 +98,12 @@ type errand struct {
 	events []pending
 	// giveUp: events that were received before it wait no longer for missing ones.
 	giveUp time.Time
-	// clock is what the monitor is ticked with, its LastSign taken from the stored
-	// run; nil: it is not.
+	// said is what the monitor of a memory said to a reading of the clock, while that
+	// was at a revision. It counts only if the memory has not moved on.
+	said   []detectors.Change
+	saidBy *memory
+	saidAt int64
+	// clock is what the monitor is ticked with, once it is rebuilt; nil: it is not.
 	clock *detectors.Clock
 	// lost: the run is lost when nothing was heard of it since; zero: it is not.
 	lost time.Time
@@ -143,7 +147,14 @@ func (s *Service) transact(ctx context.Context, errands []errand, refused []*arr
 		return tx.Write(ctx, c)
 	})
 	if err != nil {
-		return nil, err // what the visits took from memory is dropped with them
+		// What the visits took from memory is dropped with them. A monitor that said
+		// something that is not stored would not say it again.
+		for _, e := range errands {
+			if len(e.said) > 0 {
+				s.cache.drop(e.key)
+			}
+		}
+		return nil, err
 	}
 	s.commits.Add(1)
 	for _, v := range visits {

@@ -44,6 +44,10 @@ func (w *worker) storeAll(ctx context.Context, batch []*arrival) error {
 	}
 	a := batch[0]
 	if a.refused == nil {
+		// Once more, alone: it may only have collided with another transaction.
+		if poison = w.store1(ctx, batch); ctx.Err() != nil || poison == nil {
+			return ctx.Err()
+		}
 		w.logPoison(ctx, a, poison)
 		a.refused = &contract.RefusedError{Reason: contract.ReasonInvalid, Detail: detailStore + poison.Error()}
 		return w.storeAll(ctx, batch)

@@ -57,6 +57,7 @@ func TestADatabaseAwayForAMinuteLosesNothing(t *testing.T) {
 				s := service(t, Options{Store: st, Now: time.Now, Log: log.logger(), Announcer: toTeam{}})
 				w := s.newWorker(nil)
 				w.progress = time.Second
+				s.listening.heard(w.part, time.Now())
 				msgs := messages(t, lesson("r1")...)
 				for _, m := range msgs {
 					m.onAck = func() { require.True(t, time.Now().After(back), "acknowledged while the database was away") }
@@ -137,6 +138,29 @@ func measured(t *testing.T, reg *prometheus.Registry, name, label string) float6
 	}
 	require.Fail(t, "no such metric", "%s %s", name, label)
 	return 0
+}
+
+func TestAnEventThatFailsWithoutAReasonIsSuspectedOnlyWhenOthersAreStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newMemStore()
+		s := service(t, Options{Store: st, Now: time.Now})
+		begun, others := time.Now(), false
+		st.fail = func(c *store.Changes) error {
+			// For an hour nobody is stored; then only the bad one is not.
+			if others = time.Since(begun) > time.Hour; others {
+				s.commits.Add(1)
+			}
+			if c != nil && (!others || slices.ContainsFunc(c.Epochs, func(e store.Epoch) bool { return e.Epoch == 13 })) {
+				return errDisk
+			}
+			return nil
+		}
+		deliver(t.Context(), t, s, slices.Concat(newTrainer("bad", first).started().epochs(13, 1).out, lesson("r1"))...)
+		require.Greater(t, time.Since(begun), time.Hour+suspectAfter)
+		whole(t, st, "r1")
+		require.Len(t, st.data.quarantined, 1)
+	})
 }
 
 // bomb panics at one epoch.

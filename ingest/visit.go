@@ -65,6 +65,9 @@ func (v *visit) do(ctx context.Context, e errand) error {
 	if err := v.recall(ctx); err != nil {
 		return err
 	}
+	if v.mem == e.saidBy && v.mem.revision == e.saidAt {
+		v.change(e.said)
+	}
 	held, err := v.held(ctx)
 	if err != nil {
 		return err

@@ -141,11 +141,11 @@ func (w *watch) dueOf(now, since time.Time, listening bool, due map[store.RunKey
 		}
 		if listening && d.running && now.Sub(d.heard) < w.lostAfter {
 			clock := detectors.Clock{Now: now, LastSign: d.heard, ListeningSince: since}
-			switch said, known := w.tickCached(key, clock); {
-			case said, !known && rebuilds < rebuildsMax:
-				if !known {
-					rebuilds++
-				}
+			switch known := w.tick(&e, clock); {
+			case len(e.said) > 0:
+				planned = true
+			case !known && rebuilds < rebuildsMax:
+				rebuilds++
 				e.clock, planned = &clock, true
 			}
 		}
@@ -155,17 +155,16 @@ func (w *watch) dueOf(now, since time.Time, listening bool, due map[store.RunKey
 	}
 }
 
-// tickCached hands the clock to the run's monitor and reports whether it had something to
-// say, and whether it is in memory at all. One that did is dropped from memory: what it
-// said is not stored yet, and the transaction that does so asks again.
-func (w *watch) tickCached(key store.RunKey, c detectors.Clock) (said, known bool) {
-	w.cache.try(key, func(m *memory) bool {
-		if known = m != nil && m.monitor != nil; known {
-			said = len(m.monitor.Tick(c)) > 0
+// tick hands the clock to the run's monitor, if that is in memory, and notes what it has
+// to say. A reading on which it says nothing needs no transaction.
+func (w *watch) tick(e *errand, c detectors.Clock) (known bool) {
+	w.cache.look(e.key, func(m *memory) {
+		if m.monitor != nil {
+			known = true
+			e.said, e.saidBy, e.saidAt = m.monitor.Tick(c), m, m.revision
 		}
-		return !said
 	})
-	return said, known
+	return known
 }
 
 // runAll does errands in one transaction, or one by one when one of them is at fault.

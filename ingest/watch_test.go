@@ -183,24 +183,65 @@ func TestAStalledRunIsToldOfOnceAndRecovers(t *testing.T) {
 	require.Len(t, pictureOf(ctx, t, w.st, "r1").Messages, 1)
 
 	// Another daemon, which has not seen it open, takes over.
-	n := newWatched(t, Options{Store: w.st})
-	n.clock.now = w.clock.Now()
-	n.listening.parts[n.part] = start
-	n.listening.look = n.clock.Now()
-	n.st = w.st
-	n.pass(t, 3*time.Second)
+	n := w.successor(t)
 	r.heartbeat()
 	deliver(ctx, t, n.Service, r.out[len(r.out)-1])
 	n.pass(t, 3*time.Second)
 	firing, all = stalled()
 	require.Equal(t, 1, firing)
 	require.Equal(t, 1, all, "told of twice")
+	// And another, whose first sign of the run is that it goes on.
+	n = n.successor(t)
 	r.epochs(6, 0.4)
 	r.out[len(r.out)-1].Time = n.clock.Now()
 	deliver(ctx, t, n.Service, r.out[len(r.out)-1])
 	firing, all = stalled()
 	require.Zero(t, firing)
 	require.Equal(t, 1, all)
+}
+
+func TestAStalledRunIsToldOfThoughTheDatabaseWasAway(t *testing.T) {
+	t.Parallel()
+	ctx, w := t.Context(), newWatched(t, Options{LostAfter: time.Hour})
+	deliver(ctx, t, w.Service, newTrainer("r1", first).started().epochs(0, 1, 0.9).out...)
+	failed := 0
+	w.st.fail = func(c *store.Changes) error {
+		if failed < 3 && (c == nil || len(c.Findings) > 0) {
+			failed++
+			return errDisk
+		}
+		return nil
+	}
+	for range 300 {
+		w.clock.move(time.Second)
+		if err := w.watch.look(ctx); err != nil {
+			require.ErrorIs(t, err, errDisk)
+		}
+	}
+	require.Equal(t, 3, failed)
+	require.Len(t, w.st.tx().d.findings, 1)
+	require.Equal(t, detectors.KindStalled, w.st.tx().d.findings[0].Kind)
+}
+
+// successor is another daemon on the same store, which has listened for as long.
+func (w *watched) successor(t *testing.T) *watched {
+	t.Helper()
+	n := newWatched(t, Options{Store: w.st})
+	n.st = w.st
+	n.clock.now = w.clock.Now()
+	n.listening.look = n.clock.Now()
+	n.pass(t, 3*time.Second)
+	return n
+}
+
+func TestACommandDecidedByTheClockIsSentAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx, w := t.Context(), newWatched(t, Options{Policy: everyThird{}})
+	events := newTrainer("r1", first).started().epochs(0, 1, 1).out
+	deliver(ctx, t, w.Service, events[0], events[2])
+	require.Empty(t, w.sender.all())
+	w.pass(t, 32*time.Second)
+	require.Equal(t, []string{"r1-000001-3"}, w.sender.all())
 }
 
 func TestACommandIsSentUntilItIsAnsweredOrExpires(t *testing.T) {

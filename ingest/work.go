@@ -15,8 +15,10 @@ const (
 	batchMax = 256
 	// batchBytes bounds what the broker sends ahead; it is above the largest message.
 	batchBytes = 8 << 20
-	// linger is how long a batch waits for one more message.
+	// linger is how long a batch waits for one more message that the broker has, and
+	// glance for one that may be here already.
 	linger = time.Millisecond
+	glance = 50 * time.Microsecond
 	// idle is how long to wait for a message before a look at the world.
 	idle = 5 * time.Second
 	// priorityGroup is the group of the pinned consumers.
@@ -130,8 +132,12 @@ func (w *worker) next(ctx context.Context, it jetstream.MessagesContext) ([]*arr
 	now := w.now()
 	batch := []*arrival{read(msg, now)}
 	for len(batch) < batchMax {
+		wait := glance
+		if batch[len(batch)-1].more {
+			wait = linger
+		}
 		// An error here comes again with the next batch.
-		if msg, err = it.Next(jetstream.NextMaxWait(linger)); err != nil {
+		if msg, err = it.Next(jetstream.NextMaxWait(wait)); err != nil {
 			break
 		}
 		batch = append(batch, read(msg, now))
