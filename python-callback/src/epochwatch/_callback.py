@@ -219,17 +219,19 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self._epochs += 1
         model = self.model
         rate = self._read(model)
-        body = EpochEnded(
-            epoch=epoch,
-            metrics=_numbers(logs or {}),
-            learning_rate=rate,
-            seconds=seconds,
-            step=self._step(model),
-            controllers=self._controllers(model, rate),
+        first = self._window.first_loss if self._window is not None and self._epochs == 1 else None
+        session.put(
+            functools.partial(  # made in the thread: here every microsecond counts
+                EpochEnded,
+                epoch=epoch,
+                metrics=_numbers(logs or {}),
+                learning_rate=rate,
+                seconds=seconds,
+                step=self._step(model),
+                first_batch_loss=first,
+                controllers=self._controllers(model, rate),
+            )
         )
-        if self._window is not None and self._epochs == 1:
-            body.first_batch_loss = self._window.first_loss
-        session.put(body)
         if session.commands:
             self._apply(session, epoch + 1, ended=True)
 
