@@ -25,9 +25,10 @@ const (
 // command, so that the judgement does not change with what is known later.
 type forecast struct {
 	Metric string          `json:"metric"`
-	Level  contract.Number `json:"level"` // expected of the epochs after the cut
-	Noise  contract.Number `json:"noise"` // standard deviation of one epoch
-	From   int             `json:"from"`  // epochs it rests on
+	Level  contract.Number `json:"level"`  // expected of the epochs after the cut
+	Before contract.Number `json:"before"` // median of the epochs before it
+	Noise  contract.Number `json:"noise"`  // standard deviation of one epoch
+	From   int             `json:"from"`   // epochs it rests on
 }
 
 // forecastFrom reads the last epochs: their median, moved on by the trend where the curve
@@ -36,16 +37,28 @@ type forecast struct {
 func forecastFrom(recent []detectors.Epoch, metric string) forecast {
 	v := tail(recent, metric, lookBack)
 	if len(v) == 0 {
-		return forecast{Metric: metric, Level: contract.Number(math.NaN())}
+		nan := contract.Number(math.NaN())
+		return forecast{Metric: metric, Level: nan, Before: nan}
 	}
-	level, noise := median(v), spread(v)
-	if half := len(v) / 2; half >= 2 {
+	before, noise := median(v), spread(v)
+	level := before
+	if half := len(v) / 2; half >= 2 && falling(v) {
 		was, is := median(v[:half]), median(v[len(v)-half:])
-		if was-is > noise {
-			level = ahead(was, is, float64(len(v)-half), float64(half+judgeEpochs)/2)
+		level = ahead(was, is, float64(len(v)-half), float64(half+judgeEpochs)/2)
+	}
+	return forecast{metric, contract.Number(level), contract.Number(before), contract.Number(noise), len(v)}
+}
+
+// falling reports whether a series goes down in all steps but one at most: a swing that
+// happens to end low is not heading anywhere.
+func falling(v []float64) bool {
+	up := 0
+	for i := 1; i < len(v); i++ {
+		if v[i] >= v[i-1] {
+			up++
 		}
 	}
-	return forecast{metric, contract.Number(level), contract.Number(noise), len(v)}
+	return up <= 1 && v[len(v)-1] < v[0]
 }
 
 // ahead goes on from was to is, apart by span epochs, for so many more. A positive loss
@@ -112,14 +125,16 @@ func effectOf(cmd store.Command, recent []detectors.Epoch, end int, ended bool) 
 	if len(after) == 0 || len(after) < judgeEpochs && !ended {
 		return store.EffectPending
 	}
-	level, noise := float64(f.Level), float64(f.Noise)
+	level, before, noise := float64(f.Level), float64(f.Before), float64(f.Noise)
 	// The standard error of the difference of two medians (of n normal values: 1.253 σ/√n).
 	n, m := float64(min(len(after), judgeEpochs)), float64(max(f.From, 1))
 	margin := max(1.253*noise*math.Sqrt(1/n+1/m), leastChange*math.Abs(level))
-	switch change := median(after[:int(n)]) - level; {
-	case change < -margin:
+	switch now := median(after[:int(n)]); {
+	case now < level-margin:
 		return store.EffectHelped
-	case change > 2*margin: // blame needs more than praise: a cut that hurts is rare
+	case now > before+2*margin:
+		// Worse than it was, not only than it would have become; and by more than praise
+		// takes: a cut that hurts is rare.
 		return store.EffectHurt
 	}
 	return store.EffectNoDifference
