@@ -128,7 +128,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 // nothing was written.
 func (r *running) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		r.openFolder, r.listenHTTP, r.openStore, r.startBus, r.startIngest, r.startNotify, r.serveHTTP, r.announce,
+		r.openFolder, r.listenHTTP, r.openStore, r.startBus, r.startIngest, r.startNotify, r.startSweep, r.serveHTTP, r.announce,
 	} {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -67,6 +67,7 @@ func commands() []*cobra.Command {
 		newUpCommand(),
 		newDiagnoseCommand(),
 		newRunsCommand(),
+		newSyncCommand(),
 		newDiagnoseCommand(),
 		newDoctorCommand(),
 		newQuarantineCommand(),
