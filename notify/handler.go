@@ -134,6 +134,8 @@ func (t *try) send(ctx context.Context, l *line, told string) error {
 	defer cancel()
 	start := t.n.o.Now()
 	reference, err := l.to.Send(bounded, t.notice(told))
+	// The channels keep their own secrets out of errors; a service may know those of others.
+	err = notice.Scrub(err, t.n.secrets...)
 	t.n.o.Metrics.observe(m.Channel, t.n.o.Now().Sub(start))
 	l.gate.leave(ofService(err))
 	if err != nil {

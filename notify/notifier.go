@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/epochwatch/epochwatch/internal/secret"
 	"github.com/epochwatch/epochwatch/notify/email"
 	"github.com/epochwatch/epochwatch/notify/logline"
 	"github.com/epochwatch/epochwatch/notify/slack"
@@ -38,6 +39,7 @@ type Notifier struct {
 	route     Route
 	receivers map[string][]*line // by name; lines in the order slack, email, webhook
 	o         Options
+	secrets   []secret.Value // all of the config, kept out of every error
 }
 
 // line is one channel of one receiver.
@@ -53,10 +55,12 @@ func New(c Config, o Options) (*Notifier, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	var secrets []secret.Value
 	for _, s := range c.secrets() {
 		if p := pending(*s.value); p != "" || s.file != "" && *s.value == "" {
 			return nil, fmt.Errorf("%s: not filled in", s.path)
 		}
+		secrets = append(secrets, *s.value)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -64,7 +68,7 @@ func New(c Config, o Options) (*Notifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	n := &Notifier{route: c.Route, receivers: map[string][]*line{}, o: o}
+	n := &Notifier{route: c.Route, receivers: map[string][]*line{}, o: o, secrets: secrets}
 	n.receivers[logReceiver] = []*line{n.line(channelLog, logline.New(logline.Options{Log: o.Log, Out: o.Out}), logline.Timeout)}
 	if n.route.Receiver == "" {
 		n.route.Receiver = logReceiver

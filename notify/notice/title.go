@@ -34,7 +34,7 @@ func headline(n Notice) string {
 	case detectors.KindLRTooHigh:
 		return "learning rate too high" + since + rateNow(n)
 	case detectors.KindEpochGap:
-		return fmt.Sprintf("epochs missing at epoch %d", f.OnsetEpoch)
+		return gap(f.Finding)
 	case detectors.KindStalled:
 		return fmt.Sprintf("no epoch ended after epoch %d", f.OnsetEpoch)
 	}
@@ -99,6 +99,19 @@ func notFinite(n Notice) string {
 		}
 	}
 	return "not finite"
+}
+
+// gap names the epochs that are missing.
+func gap(f detectors.Finding) string {
+	from, ok1 := evidence(f, "from")
+	to, ok2 := evidence(f, "to")
+	switch {
+	case !ok1 || !ok2:
+		return fmt.Sprintf("epochs missing at epoch %d", f.OnsetEpoch)
+	case from == to:
+		return "epoch " + Number(from) + " is missing"
+	}
+	return "epochs " + Number(from) + " to " + Number(to) + " are missing"
 }
 
 func rateNow(n Notice) string {

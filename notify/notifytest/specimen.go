@@ -224,7 +224,8 @@ func stalled() notice.Notice {
 
 func epochGap() notice.Notice {
 	n := specimen(detectors.KindEpochGap, "", detectors.SeverityInfo, 3, 4, nil)
-	n.Finding.Summary = "Epoch 3 is missing."
+	n.Finding.Summary = "Epochs 3 and 4 are missing."
+	n.Finding.Evidence = map[string]contract.Number{"from": 3, "to": 4, "missing": 2}
 	return n
 }
 
