@@ -247,7 +247,7 @@ class Session:
             if self._link_state == "up" and not self._ending:
                 waiting = self._spool.last - self._spool.acked
                 self._queue.append(
-                    (datetime.now(UTC), Heartbeat(epoch=self.epoch, spooled=waiting))
+                    (time.time(), Heartbeat(epoch=self.epoch, spooled=waiting))
                 )
                 self._on_wake()
 

@@ -92,10 +92,10 @@ class Spool:
         it a torn last line, which readers ignore.
         """
         line = raw + b"\n"
-        start = self._offsets[-1]
         error: OSError | None = None
         if self._memory:  # keep the order of the file
             error = self._flush()
+        start = self._offsets[-1]
         if error is None:
             error = self._write(line, start)
         if error is None:
