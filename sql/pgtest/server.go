@@ -92,7 +92,10 @@ func ready(ctx context.Context, address, log string) error {
 // them, the newest version.
 func binaries() (string, error) {
 	if p, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(p), nil
+		// What stands on the PATH may be a link to one program of many.
+		if p, err = filepath.EvalSymlinks(p); err == nil {
+			return filepath.Dir(p), nil
+		}
 	}
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {

@@ -26,8 +26,7 @@ func plain(err error) error {
 			return fmt.Errorf("%w (%s)", known, err.Error())
 		}
 	}
-	var own *pgconn.PgError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch own.Code {
 		case "40001", "40P01": // serialization failure, deadlock
 			return fmt.Errorf("%w: %s", errConflict, own.Message)

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -13,7 +14,12 @@ import (
 	"github.com/epochwatch/epochwatch/sql/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	storetest.WorkUntilKilled(func(ctx context.Context, url string) (store.Store, error) {
+		return postgres.Open(ctx, url, postgres.Options{})
+	})
+	goleak.VerifyTestMain(m)
+}
 
 // addressed is a store with the address of its database.
 type addressed struct {

@@ -21,6 +21,10 @@ import (
 // partitions, eight job workers, the listener, and questions beside them rarely all at once.
 const connections = 12
 
+// poll is how often jobs are looked for that were not announced: of those that come in
+// quick succession River announces the first.
+const poll = time.Second
+
 // sessionDefaults hold where the address says nothing else. A transaction that a daemon
 // left open, asleep or cut off, must not keep a run from the others.
 var sessionDefaults = map[string]string{
@@ -83,7 +87,7 @@ func Open(ctx context.Context, url string, o Options) (store.Store, error) {
 // Work is store.Store's. A job whose daemon was killed is taken up by another one, or by
 // the next, when it has run for longer than a job may.
 func (s *Store) Work(ctx context.Context, handlers map[string]store.JobFunc, periodic []store.Periodic) (func(context.Context) error, error) {
-	c, err := queue.Worker(handlers, periodic, false, s.log)
+	c, err := queue.Worker(handlers, periodic, poll, s.log)
 	if err != nil {
 		return nil, err
 	}

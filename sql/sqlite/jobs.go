@@ -7,18 +7,21 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 
 	"github.com/epochwatch/epochwatch/sql/internal/queue"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
+
+// poll is how often jobs are looked for whose time to be tried again has come. New ones
+// are announced, each of them, so that an idle daemon can sleep.
+const poll = 5 * time.Second
 
 // Work is store.Store's.
 func (s *Store) Work(ctx context.Context, handlers map[string]store.JobFunc, periodic []store.Periodic) (func(context.Context) error, error) {
 	if s.write == nil {
 		return nil, errReadOnly
 	}
-	c, err := queue.Worker(handlers, periodic, true, s.log)
+	c, err := queue.Worker(handlers, periodic, poll, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +30,7 @@ func (s *Store) Work(ctx context.Context, handlers map[string]store.JobFunc, per
 			return nil, fmt.Errorf("take over the jobs of a daemon that died: %w", plain(err))
 		}
 	}
-	client, err := river.NewClient(riversqlite.New(s.write), c)
+	client, err := river.NewClient(newDriver(s.write, s.bell), c)
 	if err != nil {
 		return nil, fmt.Errorf("set up the job workers: %w", plain(err))
 	}

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
@@ -14,7 +15,12 @@ import (
 	"github.com/epochwatch/epochwatch/sql/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	storetest.WorkUntilKilled(func(ctx context.Context, path string) (store.Store, error) {
+		return sqlite.Open(ctx, path, sqlite.Options{})
+	})
+	goleak.VerifyTestMain(m)
+}
 
 // filed is a store with the file it stands on.
 type filed struct {
@@ -22,7 +28,7 @@ type filed struct {
 	path string
 }
 
-func open(t *testing.T, path string, o sqlite.Options) store.Store {
+func open(t testing.TB, path string, o sqlite.Options) store.Store {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), path, o)
 	require.NoError(t, err)
@@ -40,10 +46,10 @@ func text(t *testing.T, path, query string) [][]string {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	require.NoError(t, err)
-	defer db.Close()
+	defer func() { require.NoError(t, db.Close()) }()
 	rows, err := db.QueryContext(t.Context(), query)
 	require.NoError(t, err)
-	defer rows.Close()
+	defer func() { require.NoError(t, rows.Close()) }()
 	columns, err := rows.Columns()
 	require.NoError(t, err)
 	var out [][]string

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 
 	"github.com/epochwatch/epochwatch/sql/internal/queue"
 	"github.com/epochwatch/epochwatch/sql/store"
@@ -41,6 +40,7 @@ type Store struct {
 	// statements are the prepared ones of the writing connection.
 	statements map[query]*sql.Stmt
 	jobs       *river.Client[*sql.Tx] // inserts only
+	bell       bell                   // rung for the workers when it has
 	log        *slog.Logger
 }
 
@@ -56,7 +56,7 @@ func Open(ctx context.Context, path string, o Options) (store.Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: o.Log}
+	s := &Store{bell: newBell(), log: o.Log}
 	if err := s.open(ctx, path, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database %s: %w", path, plain(err)), s.Close())
 	}
@@ -94,7 +94,7 @@ func (s *Store) open(ctx context.Context, path string, o Options) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	s.jobs, err = river.NewClient(riversqlite.New(s.write), queue.Inserter(s.log))
+	s.jobs, err = river.NewClient(newDriver(s.write, s.bell), queue.Inserter(s.log))
 	return err
 }
 
@@ -162,7 +162,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		qInsertRun, qRunByKey, qUpdateRun, qAttempts, qUpsertAttempt, qInsertEpoch, qInsertMetric, qInsertBatches,
 		qHold, qRelease, qUpsertFinding, qUpsertCommand, qInsertMessage, qQuarantine,
 	} {
-		p, err := s.write.PrepareContext(ctx, string(q))
+		p, err := s.write.PrepareContext(ctx, string(q)) //nolint:sqlclosecheck // Close of the store does
 		if err != nil {
 			return fmt.Errorf("prepare a statement: %w", err)
 		}

@@ -43,11 +43,15 @@ func (s *Store) once(ctx context.Context, fn func(store.Tx) error) (err error) {
 			err = errors.Join(err, plain(back))
 		}
 	}()
-	if err := fn(&tx{Tx: inner, s: s}); err != nil {
+	t := &tx{Tx: inner, s: s}
+	if err := fn(t); err != nil {
 		return err
 	}
 	if err := inner.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", plain(err))
+	}
+	if t.queued {
+		s.bell.ring()
 	}
 	return nil
 }
@@ -55,7 +59,8 @@ func (s *Store) once(ctx context.Context, fn func(store.Tx) error) (err error) {
 // tx is store.Tx. The database has one writer, so its lock is the lock on every run.
 type tx struct {
 	*sql.Tx
-	s *Store
+	s      *Store
+	queued bool // jobs
 }
 
 // exec runs a prepared statement.

@@ -173,6 +173,7 @@ func (t *tx) insertMessages(ctx context.Context, messages []store.Message) error
 	if _, err := t.s.jobs.InsertManyFastTx(ctx, t.Tx, queue.Messages(fresh)); err != nil {
 		return fmt.Errorf("queue messages: %w", plain(err))
 	}
+	t.queued = true
 	return nil
 }
 

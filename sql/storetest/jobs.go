@@ -191,7 +191,7 @@ func testDeliveries(t *testing.T, s store.Store) {
 	require.Equal(t, "429: slow down", get().LastError)
 	record(store.MessageSending, "", "", 4) // killed, and tried again
 	record(store.MessageSent, "", "1718.0001", 5)
-	m.State, m.Attempts, m.SentAt, m.Reference = store.MessageSent, 3, ptr(at(5*time.Minute)), "1718.0001"
+	m.State, m.Attempts, m.SentAt, m.Reference = store.MessageSent, 3, new(at(5*time.Minute)), "1718.0001"
 	requireSame(t, m, get())
 	other := queueMessage(t, s)
 	require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: other.ID, At: start, State: store.MessageDead, Error: "gone"}))

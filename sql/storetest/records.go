@@ -36,8 +36,8 @@ func testEmpty(t *testing.T, s store.Store) {
 func facts() *contract.RunStarted {
 	return &contract.RunStarted{
 		Facts: contract.Facts{
-			Task: contract.TaskMulticlass, Classes: 10, FromLogits: ptr(false), LearningRate: ptr(contract.Number(0.1)),
-			X: &contract.Sample{Shape: []int64{256, 64}, Min: ptr(contract.Number(math.Inf(-1))), Max: ptr(contract.Number(1e308))},
+			Task: contract.TaskMulticlass, Classes: 10, FromLogits: new(false), LearningRate: new(contract.Number(0.1)),
+			X: &contract.Sample{Shape: []int64{256, 64}, Min: new(contract.Number(math.Inf(-1))), Max: new(contract.Number(1e308))},
 		},
 		Name: "digits & “more”", Tags: []string{"a", "b,c"}, Outputs: []contract.Output{{Name: "out", Units: 10}},
 		Control: contract.Control{Mode: contract.ModeAuto, MinLR: 1e-6, Factor: 0.5, Allow: []contract.CommandKind{contract.KindReduceLR}},
@@ -48,17 +48,17 @@ func facts() *contract.RunStarted {
 func everything(r store.RunState) store.Changes {
 	run := r.Run
 	run.Name, run.Tags, run.State, run.EndReason = "digits", []string{"x", `quo"te`, "{a,b}"}, store.StateFailed, "ValueError: no"
-	run.StartedAt, run.EndedAt, run.LastSignAt, run.Revision = at(0), ptr(at(time.Hour)), at(2*time.Hour), 7
+	run.StartedAt, run.EndedAt, run.LastSignAt, run.Revision = at(0), new(at(time.Hour)), at(2*time.Hour), 7
 	run.Started = facts()
 	first, second := anAttempt(run.PK, 1), anAttempt(run.PK, 2)
-	first.NextSeq, first.Gaps, first.State, first.EndedAt = 12, []store.SeqRange{{From: 3, To: 5}, {From: 9, To: 9}}, store.StateCompleted, ptr(at(time.Hour))
+	first.NextSeq, first.Gaps, first.State, first.EndedAt = 12, []store.SeqRange{{From: 3, To: 5}, {From: 9, To: 9}}, store.StateCompleted, new(at(time.Hour))
 	second.Started = facts()
 	epoch := anEpoch(first, 2, 0, map[string]float64{"loss": 0.1, "val_loss": 0.3})
-	epoch.Seconds, epoch.LearningRate, epoch.Step, epoch.FirstBatchLoss = ptr(1.25), ptr(0.1), ptr(int64(38)), ptr(2.302585)
+	epoch.Seconds, epoch.LearningRate, epoch.Step, epoch.FirstBatchLoss = new(1.25), new(0.1), new(int64(38)), new(2.302585)
 	finding := aFinding(run.PK, detectors.KindRisingLoss, 3)
 	command := aCommand(run, first.ID, 2)
-	command.FindingID, command.State, command.AppliedEpoch, command.Answer = finding.ID, store.CommandApplied, ptr(6), "as asked"
-	command.Before, command.After, command.AnsweredAt, command.Effect = ptr(0.1), ptr(0.05), ptr(at(time.Hour)), store.EffectPending
+	command.FindingID, command.State, command.AppliedEpoch, command.Answer = finding.ID, store.CommandApplied, new(6), "as asked"
+	command.Before, command.After, command.AnsweredAt, command.Effect = new(0.1), new(0.05), new(at(time.Hour)), store.EffectPending
 	message := aMessage(finding, "team", store.MessageFiring)
 	return store.Changes{
 		Runs: []store.Run{run}, Attempts: []store.Attempt{second, first},
@@ -167,6 +167,58 @@ func testTwice(t *testing.T, s store.Store) {
 	require.NoError(t, stop(ctx))
 }
 
+// testOneKeyTwice has one transaction say two things of a row: a batch may hold the epoch
+// that opens a finding and the one that resolves it.
+func testOneKeyTwice(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	var c store.Changes
+	run := write(t, s, store.RunKey{Project: "p", ID: "r"}, func(r store.RunState) store.Changes {
+		early, late := r.Run, r.Run
+		early.Revision, late.Revision = 1, 2
+		open, closed := anAttempt(r.Run.PK, 1), anAttempt(r.Run.PK, 1)
+		closed.State, closed.NextSeq = store.StateCompleted, 9
+		firing, resolved := aFinding(r.Run.PK, detectors.KindPlateau, 1), aFinding(r.Run.PK, detectors.KindPlateau, 1)
+		resolved.ResolvedEpoch = new(4)
+		sent := aCommand(r.Run, open.ID, 2)
+		applied, rival := sent, aCommand(r.Run, open.ID, 2)
+		applied.State = store.CommandApplied
+		epoch := anEpoch(open, 1, 0, map[string]float64{"loss": 1})
+		message := aMessage(firing, "team", store.MessageFiring)
+		held := store.Held{RunPK: r.Run.PK, Attempt: open.ID, Seq: 7, ReceivedAt: start, Event: []byte("x")}
+		refused := store.Quarantined{ReceivedAt: start, StreamSeq: 3}
+		c = store.Changes{
+			Runs: []store.Run{early, late}, Attempts: []store.Attempt{open, closed},
+			Epochs:  []store.Epoch{epoch, anEpoch(open, 1, 0, map[string]float64{"loss": 2, "acc": 1})},
+			Batches: []store.Batches{{RunPK: r.Run.PK, Attempt: open.ID, Seq: 5}, {RunPK: r.Run.PK, Attempt: open.ID, Seq: 5}},
+			Hold:    []store.Held{held, held}, Findings: []store.Finding{firing, aFinding(r.Run.PK, detectors.KindLossNaN, 1), resolved},
+			Commands: []store.Command{sent, rival, applied}, Messages: []store.Message{message, aMessage(firing, "team", store.MessageFiring)},
+			Quarantined: []store.Quarantined{refused, refused},
+		}
+		return c
+	})
+	stored, err := s.FindRun(ctx, "p", "r")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, stored.Revision)
+	attempts, err := s.ListAttempts(ctx, run.PK)
+	require.NoError(t, err)
+	requireSame(t, c.Attempts[1:], attempts)
+	epochs, err := s.ListEpochs(ctx, run.PK)
+	require.NoError(t, err)
+	requireSame(t, c.Epochs[:1], epochs)
+	findings, err := s.ListFindings(ctx, run.PK)
+	require.NoError(t, err)
+	requireSame(t, []store.Finding{c.Findings[2], c.Findings[1]}, findings)
+	commands, err := s.ListCommands(ctx, run.PK)
+	require.NoError(t, err)
+	requireSame(t, c.Commands[2:], commands)
+	messages, err := s.ListMessages(ctx, run.PK)
+	require.NoError(t, err)
+	requireSame(t, c.Messages[:1], messages)
+	refused, err := s.ListQuarantined(ctx, 9)
+	require.NoError(t, err)
+	require.Len(t, refused, 1)
+}
+
 // awkward floats: what loses a bit somewhere.
 func awkward() map[string]float64 {
 	values := map[string]float64{
@@ -200,10 +252,10 @@ func testFloats(t *testing.T, s store.Store) {
 		seq := int64(2)
 		for _, v := range []float64{math.NaN(), math.Inf(-1), math.Copysign(0, -1), 5e-324, math.MaxFloat64} {
 			e := anEpoch(a, seq, int(seq), map[string]float64{"loss": v})
-			e.Seconds, e.LearningRate, e.FirstBatchLoss = ptr(v), ptr(v), ptr(v)
+			e.Seconds, e.LearningRate, e.FirstBatchLoss = new(v), new(v), new(v)
 			want.Epochs = append(want.Epochs, e)
 			c := aCommand(r.Run, a.ID, seq)
-			c.Expected, c.Wanted, c.Before, c.After = ptr(contract.Number(v)), ptr(contract.Number(v)), ptr(v), ptr(v)
+			c.Expected, c.Wanted, c.Before, c.After = new(contract.Number(v)), new(contract.Number(v)), new(v), new(v)
 			want.Commands = append(want.Commands, c)
 			seq++
 		}
@@ -245,8 +297,8 @@ func testText(t *testing.T, s store.Store) {
 	require.NoError(t, err)
 	requireSame(t, want.Epochs, epochs)
 
-	// A zero byte, which Postgres cannot hold, must not stop the stream: a store may write
-	// U+FFFD for it, wherever it stands.
+	// A zero byte or a stray one, which Postgres cannot hold, must not stop the stream: a
+	// store may write U+FFFD for it, wherever it stands.
 	write(t, s, store.RunKey{Project: "p", ID: "zero"}, func(r store.RunState) store.Changes {
 		c := everything(r)
 		c.Runs[0].Name, c.Runs[0].Tags, c.Runs[0].EndReason = "a\x00b", []string{"a\x00"}, "\x00"
@@ -255,7 +307,7 @@ func testText(t *testing.T, s store.Store) {
 		c.Findings[0].Metric, c.Findings[0].Summary, c.Findings[0].Reason = "lo\x00ss", "\x00", "\x00"
 		c.Findings[0].Evidence = map[string]contract.Number{"\x00": 1}
 		c.Commands[0].Reason, c.Commands[0].Answer = "\x00", "\x00"
-		c.Messages[0].LastError, c.Messages[0].Receiver = "\x00", "te\x00am"
+		c.Messages[0].LastError, c.Messages[0].Receiver = "\x00 \xff", "te\x00am"
 		c.Quarantined[0].Subject, c.Quarantined[0].Detail, c.Quarantined[0].MessageID = "\x00", "\x00", "\x00"
 		c.Quarantined[0].StreamSeq = 1
 		return c
@@ -266,4 +318,7 @@ func testText(t *testing.T, s store.Store) {
 	epochs, err = s.ListEpochs(ctx, zero.PK)
 	require.NoError(t, err)
 	require.NotEmpty(t, epochs[0].Metrics)
+	messages, err := s.ListMessages(ctx, zero.PK)
+	require.NoError(t, err)
+	require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: messages[0].ID, At: start, State: store.MessageFailed, Error: "\xe4\x00"}))
 }

@@ -24,7 +24,7 @@ func testLockRuns(t *testing.T, s store.Store) {
 	require.Len(t, first, len(keys))
 	for i, k := range keys {
 		r := first[i].Run
-		require.Equal(t, k, store.RunKey{Project: r.Project, ID: r.ID})
+		require.Equal(t, []string{k.Project, k.ID}, []string{r.Project, r.ID})
 		require.Equal(t, store.StateRunning, r.State)
 		require.Zero(t, r.Revision)
 		require.Nil(t, r.Started)
@@ -106,7 +106,7 @@ func testFindings(t *testing.T, s store.Store) {
 		}}
 	})
 	f := aFinding(run.PK, detectors.KindRisingLoss, 3)
-	f.Severity, f.FiredEpoch, f.ResolvedEpoch, f.Summary = detectors.SeverityCritical, 8, ptr(11), "worse, then over"
+	f.Severity, f.FiredEpoch, f.ResolvedEpoch, f.Summary = detectors.SeverityCritical, 8, new(11), "worse, then over"
 	f.Advice, f.Evidence = nil, nil
 	late := f
 	late.OpenedAt = at(9 * time.Hour) // the time of opening stays
@@ -127,7 +127,7 @@ func testCommands(t *testing.T, s store.Store) {
 	rival := aCommand(run, "a", 5)
 	elsewhere := aCommand(run, "b", 5)
 	answered := first
-	answered.State, answered.Answer, answered.AnsweredAt = store.CommandRefused, "below the floor", ptr(at(time.Hour))
+	answered.State, answered.Answer, answered.AnsweredAt = store.CommandRefused, "below the floor", new(at(time.Hour))
 	write(t, s, key, func(store.RunState) store.Changes {
 		return store.Changes{Commands: []store.Command{rival, answered, elsewhere}}
 	})
@@ -173,11 +173,10 @@ func testHeld(t *testing.T, s store.Store) {
 	var held []store.Held
 	run := write(t, s, key, func(r store.RunState) store.Changes {
 		first, second := anAttempt(r.Run.PK, 1), anAttempt(r.Run.PK, 2)
-		for _, h := range []store.Held{
-			{RunPK: r.Run.PK, Attempt: first.ID, Seq: 9}, {RunPK: r.Run.PK, Attempt: second.ID, Seq: 3},
+		held = []store.Held{
+			{RunPK: r.Run.PK, Attempt: first.ID, Seq: 9},
+			{RunPK: r.Run.PK, Attempt: second.ID, Seq: 3},
 			{RunPK: r.Run.PK, Attempt: first.ID, Seq: 11, ReceivedAt: at(2 * time.Microsecond), Event: []byte("x")},
-		} {
-			held = append(held, h)
 		}
 		return store.Changes{Attempts: []store.Attempt{first, second}, Hold: held}
 	})
@@ -196,7 +195,9 @@ func testUpkeep(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	require.NoError(t, s.Ingest(ctx, func(tx store.Tx) error {
 		return tx.Write(ctx, store.Changes{Quarantined: []store.Quarantined{
-			{ReceivedAt: at(0), StreamSeq: 1}, {ReceivedAt: at(time.Hour), StreamSeq: 2}, {ReceivedAt: at(2 * time.Hour), StreamSeq: 3},
+			{ReceivedAt: at(0), StreamSeq: 1},
+			{ReceivedAt: at(time.Hour), StreamSeq: 2},
+			{ReceivedAt: at(2 * time.Hour), StreamSeq: 3},
 			{ReceivedAt: at(3 * time.Hour), StreamSeq: 3}, // the same message again
 			{ReceivedAt: at(time.Minute), StreamSeq: 3, Payload: []byte("of a stream made anew")},
 		}})

@@ -20,7 +20,7 @@ func sameValue(a, b reflect.Value) bool {
 	if a.Type() != b.Type() {
 		return false
 	}
-	if t, ok := a.Interface().(time.Time); ok {
+	if t, ok := reflect.TypeAssert[time.Time](a); ok {
 		return t.Equal(b.Interface().(time.Time))
 	}
 	switch a.Kind() {

@@ -13,7 +13,7 @@ import (
 func TestSameSeesWhatDiffers(t *testing.T) {
 	t.Parallel()
 	epoch := func(change func(*store.Epoch)) []store.Epoch {
-		e := store.Epoch{Seq: 1, EndedAt: start, Seconds: ptr(1.0), Metrics: map[string]float64{"a": math.NaN(), "b": 0}}
+		e := store.Epoch{Seq: 1, EndedAt: start, Seconds: new(1.0), Metrics: map[string]float64{"a": math.NaN(), "b": 0}}
 		change(&e)
 		return []store.Epoch{e}
 	}
@@ -24,7 +24,7 @@ func TestSameSeesWhatDiffers(t *testing.T) {
 		"a number":      func(e *store.Epoch) { e.Metrics["a"] = 1 },
 		"a key":         func(e *store.Epoch) { delete(e.Metrics, "b"); e.Metrics["c"] = 0 },
 		"nothing":       func(e *store.Epoch) { e.Seconds = nil },
-		"one bit":       func(e *store.Epoch) { e.Seconds = ptr(math.Nextafter(1, 2)) },
+		"one bit":       func(e *store.Epoch) { e.Seconds = new(math.Nextafter(1, 2)) },
 		"a moment":      func(e *store.Epoch) { e.EndedAt = e.EndedAt.Add(time.Microsecond) },
 		"a number of":   func(e *store.Epoch) { e.Seq = 2 },
 	} {

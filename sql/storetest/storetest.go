@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"RunsAreFoundById":                testFindRun,
 		"EverythingComesBackAsWritten":    testRoundTrip,
 		"WritingTwiceIsHarmless":          testTwice,
+		"OneKeyTwiceInOneTransaction":     testOneKeyTwice,
 		"FloatsAreExact":                  testFloats,
 		"TextMayHoldAnything":             testText,
 		"FindingsAreBroughtUpToDate":      testFindings,
@@ -86,8 +87,6 @@ func RunEngine(t *testing.T, e Engine) {
 var start = time.Date(2026, 11, 24, 9, 30, 0, 123456000, time.UTC)
 
 func at(d time.Duration) time.Time { return start.Add(d) }
-
-func ptr[T any](v T) *T { return &v }
 
 // ingest runs fn on the locked run.
 func ingest(t *testing.T, s store.Store, key store.RunKey, fn func(tx store.Tx, r store.RunState) error) {
@@ -143,8 +142,8 @@ func aCommand(r store.Run, attempt string, cause int64) store.Command {
 	return store.Command{
 		Command: contract.Command{
 			Version: contract.Version, Type: "command", ID: uuid.Must(uuid.NewV7()).String(), Kind: contract.KindReduceLR,
-			Project: r.Project, Run: r.ID, Attempt: attempt, CausedBy: cause, Expected: ptr(contract.Number(0.1)),
-			Wanted: ptr(contract.Number(0.05)), Reason: "lr_too_high", IssuedBy: "policy", IssuedAt: at(time.Minute),
+			Project: r.Project, Run: r.ID, Attempt: attempt, CausedBy: cause, Expected: new(contract.Number(0.1)),
+			Wanted: new(contract.Number(0.05)), Reason: "lr_too_high", IssuedBy: "policy", IssuedAt: at(time.Minute),
 			ExpiresAt: at(time.Hour), ExpiresEpoch: 9,
 			Bounds: contract.Control{Mode: contract.ModeAuto, MinLR: 1e-6, Factor: 0.5, MaxCuts: 4},
 		},

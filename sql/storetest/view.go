@@ -74,7 +74,7 @@ func testReadable(t *testing.T, e Engine) {
 	write(t, s, store.RunKey{Project: "p", ID: "r"}, func(r store.RunState) store.Changes {
 		a := anAttempt(r.Run.PK, 1)
 		ep := anEpoch(a, 1, 0, nil)
-		ep.LearningRate, ep.Seconds = ptr(math.NaN()), ptr(math.Inf(1))
+		ep.LearningRate, ep.Seconds = new(math.NaN()), new(math.Inf(1))
 		return store.Changes{Attempts: []store.Attempt{a}, Epochs: []store.Epoch{ep}}
 	})
 	require.Equal(t, [][]string{{"NaN", "Infinity", "NULL"}}, e.Text(t, s, `SELECT learning_rate, seconds, first_batch_loss FROM epoch`))

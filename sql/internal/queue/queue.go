@@ -23,8 +23,6 @@ const (
 	// its worker: the two differ by what a worker needs to hear that its time is over.
 	jobTimeout  = 30 * time.Second
 	rescueAfter = 40 * time.Second
-	// poll is how often new jobs are looked for where nothing says that there are any.
-	poll = time.Second
 	// workers bounds the jobs in progress at once: they wait for other people's servers.
 	workers = 8
 	// stopGrace is how long cancelled jobs have to return.
@@ -54,9 +52,9 @@ func Inserter(log *slog.Logger) *river.Config {
 	return &river.Config{MaxAttempts: MaxAttempts, Logger: quiet(log)}
 }
 
-// Worker returns the settings of a client that works. pollOnly is for an engine that
-// cannot say by itself that there is a new job.
-func Worker(handlers map[string]store.JobFunc, periodic []store.Periodic, pollOnly bool, log *slog.Logger) (*river.Config, error) {
+// Worker returns the settings of a client that works. poll is how often it looks for jobs
+// that nothing announced to it.
+func Worker(handlers map[string]store.JobFunc, periodic []store.Periodic, poll time.Duration, log *slog.Logger) (*river.Config, error) {
 	known := river.NewWorkers()
 	for kind, fn := range handlers {
 		river.AddWorkerArgs(known, args{kind: kind}, &worker{fn: fn})
@@ -69,7 +67,6 @@ func Worker(handlers map[string]store.JobFunc, periodic []store.Periodic, pollOn
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		FetchPollInterval:    poll,
-		PollOnly:             pollOnly,
 	}
 	for _, p := range periodic {
 		if handlers[p.Kind] == nil {
@@ -103,12 +100,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	if err == nil {
 		return nil
 	}
-	var permanent *store.PermanentError
-	if errors.As(err, &permanent) {
+	if _, ok := errors.AsType[*store.PermanentError](err); ok {
 		return river.JobCancel(err)
 	}
-	var later *store.RetryAfterError
-	if errors.As(err, &later) {
+	if later, ok := errors.AsType[*store.RetryAfterError](err); ok {
 		w.retryAt.Store(job.ID, time.Now().Add(max(later.After, 0)))
 	}
 	return err
