@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/epochwatch/epochwatch/ingest/spool"
@@ -35,7 +36,7 @@ type sweeper struct {
 }
 
 func (s *sweeper) sweep(ctx context.Context) {
-	_, err := spool.Sweep(ctx, s.folder.SpoolDir(), spool.Target{URLs: []string{s.bus.URL()}, Daemon: true}, s.bus.Publish, s.log)
+	_, err := spool.Sweep(ctx, s.folder.SpoolDir(), spool.Target{URLs: strings.Split(s.bus.URL(), ","), Daemon: true}, s.bus.Publish, s.log)
 	if ctx.Err() != nil {
 		return
 	}

@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "oneline": oneLineOf, "ready": ready, "publish": publish, "until": until, "taken": taken, "gone": gone, "nosecret": noSecret, "terminate": terminate,
+			"code": code, "oneline": oneLineOf, "ready": ready, "publish": publish, "until": until, "taken": taken, "gone": gone, "nosecret": noSecret, "terminate": terminate, "spoolfor": spoolFor, "tokenof": tokenOf,
 		},
 	})
 }
@@ -178,4 +178,15 @@ func noSecret(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s holds the secret of %s", f, args[0])
 		}
 	}
+}
+
+// spoolfor URL FROM TO: a copy of a spool that is meant for another address.
+func spoolFor(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.Replace(ts.ReadFile(args[1]), "nats://elsewhere:4222", args[0], 1)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text), 0o600))
+}
+
+// tokenof DIR: puts the token of a data folder into EPOCHWATCH_TOKEN.
+func tokenOf(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv("EPOCHWATCH_TOKEN", strings.TrimSpace(ts.ReadFile(filepath.Join(args[0], "token"))))
 }
