@@ -12,6 +12,8 @@ const (
 	// suspectAfter is how long a transaction may fail for a reason that says nothing of
 	// itself, while the database answers, before its events are suspected.
 	suspectAfter = 2 * time.Minute
+	// plantedPause is longer than the broker takes to have an acknowledgement on disk.
+	plantedPause = time.Second
 	// detailStore begins the detail of an event that the store refused.
 	detailStore = "cannot be stored: "
 )
@@ -74,6 +76,10 @@ func (w *worker) store1(ctx context.Context, batch []*arrival) error {
 	errands, refused := errandsOf(batch, w.now())
 	pause := newBackOff()
 	begun, others := w.now(), w.commits.Load()
+	if ackFirst {
+		w.acknowledge(ctx, batch)
+		sleep(ctx, plantedPause)
+	}
 	for {
 		visits, err := w.transact(ctx, errands, refused)
 		if err == nil {

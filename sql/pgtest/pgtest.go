@@ -43,10 +43,7 @@ func New(t testing.TB) string {
 	t.Helper()
 	admin, err := server()
 	if err != nil {
-		if os.Getenv(EnvRequire) == "1" {
-			require.NoError(t, err, "Postgres is required here")
-		}
-		t.Skipf("SKIPPED, NOT TESTED: no Postgres: %v", err)
+		missing(t, err)
 	}
 	name := fmt.Sprintf("epochwatch_test_%d_%d", os.Getpid(), databases.Add(1))
 	ask(t, admin, "CREATE DATABASE "+name+" TEMPLATE template0")
@@ -55,6 +52,15 @@ func New(t testing.TB) string {
 	require.NoError(t, err)
 	u.Path = "/" + name
 	return u.String()
+}
+
+// missing skips the test, or fails it where a Postgres is required.
+func missing(t testing.TB, err error) {
+	t.Helper()
+	if os.Getenv(EnvRequire) == "1" {
+		require.NoError(t, err, "Postgres is required here")
+	}
+	t.Skipf("SKIPPED, NOT TESTED: no Postgres: %v", err)
 }
 
 func ask(t testing.TB, address, sql string) {
