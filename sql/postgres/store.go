@@ -21,6 +21,10 @@ import (
 // partitions, eight job workers, the listener, and questions beside them rarely all at once.
 const connections = 12
 
+// connectTimeout bounds one attempt to connect, where the address does not ask for less: the
+// driver's two minutes would hold up a worker for as long as a host is silent.
+const connectTimeout = 10 * time.Second
+
 // poll is how often jobs are looked for that were not announced: of those that come in
 // quick succession River announces the first.
 const poll = time.Second
@@ -68,6 +72,7 @@ func Open(ctx context.Context, url string, o Options) (store.Store, error) {
 	if !strings.Contains(url, "pool_max_conns") {
 		c.MaxConns = connections
 	}
+	c.ConnConfig.ConnectTimeout = min(c.ConnConfig.ConnectTimeout, connectTimeout)
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", where, plain(err))

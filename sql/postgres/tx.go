@@ -26,7 +26,10 @@ func (s *Store) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 	wait.InitialInterval = 20 * time.Millisecond
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := s.once(ctx, fn)
-		if err != nil && !errors.Is(err, errConflict) {
+		switch {
+		case errors.Is(err, errConflict):
+			s.log.DebugContext(ctx, "a transaction is tried again", "reason", err)
+		case err != nil:
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,10 +164,26 @@ func TestSettings(t *testing.T) {
 	require.Empty(t, tables, "tables of ours that are not STRICT")
 }
 
+// signal is a log that says when anything is logged.
+type signal chan struct{}
+
+func (s signal) Enabled(context.Context, slog.Level) bool { return true }
+func (s signal) WithAttrs([]slog.Attr) slog.Handler       { return s }
+func (s signal) WithGroup(string) slog.Handler            { return s }
+
+func (s signal) Handle(context.Context, slog.Record) error {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
 func TestAnotherProgramHoldsTheLock(t *testing.T) {
 	t.Parallel()
-	s := openNew(t).(filed)
-	other := open(t, s.path, sqlite.Options{})
+	other := openNew(t).(filed)
+	again := make(signal, 1)
+	s := open(t, other.path, sqlite.Options{Log: slog.New(again)})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	inside, release := make(chan struct{}), make(chan struct{})
@@ -186,8 +203,12 @@ func TestAnotherProgramHoldsTheLock(t *testing.T) {
 			return err
 		})
 	}()
-	// Longer than one wait for the lock: the transaction is begun again.
-	<-time.After(6 * time.Second)
+	// One wait for the lock is over: the transaction is begun again.
+	select {
+	case <-again:
+	case err := <-second:
+		require.Fail(t, "it was not tried again", "%v", err)
+	}
 	close(release)
 	require.NoError(t, <-first)
 	require.NoError(t, <-second)

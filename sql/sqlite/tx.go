@@ -25,7 +25,10 @@ func (s *Store) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := s.once(ctx, fn)
-		if err != nil && !errors.Is(err, errBusy) {
+		switch {
+		case errors.Is(err, errBusy):
+			s.log.DebugContext(ctx, "a transaction is tried again", "reason", err)
+		case err != nil:
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err

@@ -23,7 +23,8 @@ var (
 type Store interface {
 	// Ingest runs fn in one read-write transaction and commits when it returns nil.
 	// fn may be run again from the start after a serialization failure, so it must
-	// not change anything outside before Ingest returns.
+	// not change anything outside before Ingest returns. Inside fn only the Tx writes:
+	// SQLite has one writer, which a second one would wait for in vain.
 	Ingest(ctx context.Context, fn func(Tx) error) error
 
 	// FindRun returns one run by its id; project may be empty while the id is
@@ -82,7 +83,11 @@ type Tx interface {
 }
 
 // Changes is what one ingest transaction stores. Rows that exist already are left as
-// they are (epochs, batches, messages, quarantine) or brought up to date (the others).
+// they are (epochs, batches, messages, quarantine) or brought up to date (the others, but
+// for a finding's OpenedAt). The same holds for two rows of one key in one Changes. What
+// belongs to an attempt or speaks of a finding comes with it or after it. Times are kept to
+// the microsecond and come back in UTC; Run.Attempts is counted, not stored. Postgres
+// holds U+FFFD for zero bytes and invalid UTF-8 in text.
 type Changes struct {
 	Runs        []Run     // by PK; state, times, revision, facts
 	Attempts    []Attempt // by (RunPK, ID)
