@@ -12,7 +12,6 @@ type clockState struct {
 	d        *detector // nil when switched off
 	rule     stalled
 	findings []Finding
-	changes  []Change
 }
 
 func (c *clockState) set(d *detector, p params) { c.d, c.rule = d, newStalled(p) }
@@ -48,7 +47,7 @@ func (c *clockState) tick(m *Monitor, now Clock) []Change {
 			Kind: c.d.spec.Kind, Metric: d.metric, Severity: d.severity, OnsetEpoch: d.onset, FiredEpoch: d.onset,
 			Confidence: d.confidence, Reason: d.reason, Evidence: d.evidenceMap(),
 		}
-		f.Summary, f.Advice = c.d.tell(&d, &m.live.run)
+		f.Summary, f.Advice = c.d.tell(&d, &m.live.run, c.d.spec.Advice)
 		c.findings = append(c.findings, f)
 		m.ledger.changes = append(m.ledger.changes, Change{Type: Opened, Finding: f})
 	case !c.findings[i].Firing():

@@ -12,6 +12,7 @@ var epochGapDetector = &detector{
 			Name: "recover", Doc: "epochs without a hole after which the matter is settled", Unit: unitEpochs, Default: 3, Min: 1, Max: 1000,
 			Source: "three in a row is no accident; nothing is measured here",
 		}},
+		Advice: []string{"Run `epochwatch sync` for a live run; for a file, look whether it was cut or pasted in parts."},
 		Reasons: []Reason{
 			{"live", "Keras counts without holes: a message is missing"},
 			{"file", "a log that otherwise counts in smaller steps skips"},
@@ -19,7 +20,7 @@ var epochGapDetector = &detector{
 		FalseAlarms: "none on the curves of the development corpus; a log that prints each k-th epoch is no gap",
 	},
 	make: func(p params) rule { return ruleOf(epochGap{recover: int(p.get("recover"))}) },
-	tell: func(d *decision, _ *run) (string, []string) {
+	tell: func(d *decision, _ *run, _ []string) (string, []string) {
 		advice := []string{"Look whether the log was cut or pasted in parts; judge the curve around the hole with care."}
 		if d.reason == "live" {
 			advice = []string{

@@ -79,7 +79,7 @@ func (l *ledger) fill(s *say, i int, d *decision) {
 	f.Confidence = d.confidence
 	f.Reason = d.reason
 	f.Evidence = d.evidenceMap()
-	f.Summary, f.Advice = s.d.tell(d, s.run)
+	f.Summary, f.Advice = s.d.tell(d, s.run, s.d.spec.Advice)
 }
 
 func (l *ledger) resolved(s *say, i int) {

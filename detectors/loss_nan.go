@@ -24,7 +24,7 @@ var lossNaNDetector = &detector{
 		FalseAlarms: "none possible: the number is in the log",
 	},
 	make: func(params) rule { return ruleOf(lossNaN{}) },
-	tell: func(d *decision, r *run) (string, []string) {
+	tell: func(d *decision, r *run, usual []string) (string, []string) {
 		what := "NaN or infinite"
 		if d.reason == "other_metric" {
 			return fmt.Sprintf("%s is %s since epoch %d, while the training loss is finite.", d.metric, what, d.onset), []string{
@@ -35,15 +35,8 @@ var lossNaNDetector = &detector{
 		if r.n == 1 {
 			return fmt.Sprintf("%s is %s from the first epoch on: the data or the loss cannot be computed, or the learning rate is far too high.", d.metric, what), lossNaNFirst
 		}
-		return fmt.Sprintf("%s is %s since epoch %d.", d.metric, what, d.onset), lossNaNAdvice
+		return fmt.Sprintf("%s is %s since epoch %d.", d.metric, what, d.onset), usual
 	},
-}
-
-var lossNaNAdvice = []string{
-	"Stop, and go back to the last weights that were finite.",
-	"Lower the learning rate (a tenth is a good first try) and clip the gradients: clipnorm=1.0 in the optimizer.",
-	"Look at the data: missing values, divisions by zero, labels outside of what the loss can take.",
-	"Look at the loss: a logarithm or a root of 0; use from_logits=True instead of a softmax of one's own; with mixed precision, scale the loss.",
 }
 
 var lossNaNFirst = []string{

@@ -100,9 +100,6 @@ type say struct {
 // open reports whether the rule has a finding open.
 func (s *say) open(i int) bool { return s.slots[i].open > 0 }
 
-// onset returns the onset of the open finding.
-func (s *say) onset(i int) int { return s.ledger.findings[s.slots[i].open-1].OnsetEpoch }
-
 // put says what the rule thinks now; each slot it watches wants one a fold.
 func (s *say) put(i int, d *decision) {
 	sl := &s.slots[i]

@@ -54,6 +54,9 @@ type run struct {
 	rate      float64
 	rateSince int
 	restarts  int // attempts after the first
+	// Worked out when first asked for, once an epoch.
+	climbs [2]climb
+	known  [2]bool
 }
 
 // take brings the epoch into the histories.
@@ -69,6 +72,7 @@ func (r *run) take(e *entry) {
 		r.rate, r.rateSince = e.rate, r.n
 	}
 	r.n++
+	r.known = [2]bool{}
 	for i := range r.s {
 		if y := e.y[i]; isFinite(y) {
 			r.s[i].whole = false
@@ -79,6 +83,14 @@ func (r *run) take(e *entry) {
 	}
 }
 
+// climb returns whether trainLoss or valLoss has left its best.
+func (r *run) climb(i int) *climb {
+	if !r.known[i] {
+		r.climbs[i], r.known[i] = climbOf(&r.s[i]), true
+	}
+	return &r.climbs[i]
+}
+
 // changed reports whether a learning rate moved by more than rounding and the slow slide
 // of a schedule between two epochs.
 func changed(from, to float64) bool {
@@ -86,15 +98,6 @@ func changed(from, to float64) bool {
 		return false
 	}
 	return !isFinite(from) || to < 0.9*from || to > 1.1*from
-}
-
-// start returns the loss of the untrained model as far as it is known: that of the first
-// batch, else that of guessing by chance; NaN otherwise.
-func (r *run) start() float64 {
-	if isFinite(r.untrained) {
-		return r.untrained
-	}
-	return r.now.facts.chanceLoss()
 }
 
 // name returns the name of a tracked metric.

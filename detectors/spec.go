@@ -50,7 +50,8 @@ func (s *Spec) param(name string) (*Param, bool) {
 type detector struct {
 	spec Spec
 	make func(p params) rule
-	tell func(d *decision, r *run) (summary string, advice []string)
+	// tell puts a decision in words. usual is the spec's advice, to be read only.
+	tell func(d *decision, r *run, usual []string) (summary string, advice []string)
 }
 
 // table returns the built detectors in the order of the design's table, which is also

@@ -36,19 +36,14 @@ var stalledDetector = &detector{
 		},
 		FalseAlarms: "by construction: an epoch six times as long as the slowest of the last eight; none on the healthy runs of the tests",
 	},
-	tell: func(d *decision, _ *run) (string, []string) {
+	tell: func(d *decision, _ *run, usual []string) (string, []string) {
 		how := "the process still gives signs of life"
 		if d.reason == "silent" {
 			how = "nothing at all was heard since"
 		}
 		return fmt.Sprintf("No epoch has ended for %s, where the slowest of the last took %s; %s.",
-			span(d.get("waited_seconds")), span(d.get("usual_seconds")), how), stalledAdvice
+			span(d.get("waited_seconds")), span(d.get("usual_seconds")), how), usual
 	},
-}
-
-var stalledAdvice = []string{
-	"Look at the process: a data loader that waits (network disk, a dead worker), a device that hangs, a breakpoint.",
-	"If the machine slept or the process was suspended, nothing needs to be done.",
 }
 
 // stalled knows how long the last epochs took, and since when the run has been heard to

@@ -4,7 +4,13 @@ package detectors
 // through them in this order.
 var built = []*detector{
 	lossNaNDetector,
+	divergenceDetector,
 	risingLossDetector,
+	overfittingDetector,
+	lossAccuracyConflictDetector,
+	plateauDetector,
+	notLearningDetector,
+	lrTooHighDetector,
 	epochGapDetector,
 	stalledDetector,
 }

@@ -1,0 +1,103 @@
+package detectors
+
+import (
+	"fmt"
+	"math"
+)
+
+var divergenceDetector = &detector{
+	spec: Spec{
+		Kind:     KindDivergence,
+		Title:    "The training loss runs away",
+		Meaning:  "The training loss has grown far beyond where it began, or has thrown away most of what it had learned, and does not come back.",
+		Severity: SeverityCritical, MinEpochs: 2,
+		Params: []Param{
+			{
+				Name: "factor", Doc: "how many times its start the loss must reach, two epochs in a row", Unit: unitFactor, Default: 2, Min: 1.1, Max: 1000,
+				Source: "an untrained model is the worst that guessing can be; twice that is confident nonsense (epokio takes 2 times the minimum, which alarms healthy runs)",
+			},
+			{
+				Name: "lost", Doc: "share of what was learned that must be lost again", Unit: unitShare, Default: 0.75, Min: 0.1, Max: 1,
+				Source: "development corpus: no healthy run lost three quarters for three epochs",
+			},
+			climbNoise(6),
+		},
+		Reasons: []Reason{
+			{"beyond_start", "the loss is beyond factor times its start, two epochs in a row, and not on its way down"},
+			{"lost_progress", "the last three epochs are all above the share lost of what was learned, far beyond the noise"},
+		},
+		Advice: []string{
+			"Lower the learning rate: a tenth.",
+			"Go back to the weights from before (ModelCheckpoint with save_best_only=True); what is there now will hardly recover.",
+			"Clip the gradients (clipnorm=1.0), and warm the rate up over the first epochs.",
+			"If it came out of the blue, look at the batches of that epoch: an outlier or a broken file is enough.",
+		},
+	},
+	make: func(p params) rule {
+		return ruleOf(divergence{factor: p.get("factor"), lost: p.get("lost"), over: p.get("noise")})
+	},
+	tell: func(d *decision, _ *run, usual []string) (string, []string) {
+		if d.reason == "beyond_start" {
+			return fmt.Sprintf("%s runs away since epoch %d: it is at %.4g, and began at %.4g.", d.metric, d.onset, d.get("now"), d.get("start")), usual
+		}
+		return fmt.Sprintf("%s has lost most of what it had learned since epoch %d: from %.4g back to %.4g, where it began at %.4g.",
+			d.metric, d.onset, d.get("best"), d.get("now"), d.get("start")), usual
+	},
+}
+
+type divergence struct {
+	factor, lost, over float64
+	first, best        float64
+	bestEpoch          int
+}
+
+func (v *divergence) decide(r *run, out *say) {
+	d := decision{holds: out.open(0)}
+	if s := &r.s[trainLoss]; s.fresh {
+		d = v.judge(r, s, out.open(0))
+	}
+	out.put(0, &d)
+}
+
+func (v *divergence) judge(r *run, s *series, open bool) decision {
+	now := s.last()
+	if s.count == 1 {
+		v.first, v.best, v.bestEpoch = now, now, r.epoch
+	}
+	if now < v.best {
+		v.best, v.bestEpoch = now, r.epoch
+	}
+	start := v.first
+	if isFinite(r.untrained) && s.lasts()[0].y > 0 {
+		// The first batch alone says more than a first epoch that ran away already.
+		start = min(start, r.untrained)
+	}
+	beyond := start + (v.factor-1)*math.Abs(start)
+	d := decision{severity: SeverityCritical, metric: r.name(trainLoss), onset: v.bestEpoch}
+	d.with("now", now)
+	d.with("start", start)
+	d.with("best", v.best)
+	tail := s.lasts()
+	if len(tail) >= 2 && now > beyond && tail[len(tail)-2].y > beyond && now >= 0.9*tail[len(tail)-2].y {
+		d.reason, d.confidence = "beyond_start", 0.95
+		d.with("limit", beyond)
+		return d
+	}
+	learned := v.first - v.best
+	mark := v.best + v.lost*learned
+	if len(tail) < 5 || learned < 0.2*math.Abs(v.first) {
+		return decision{holds: open && now > mark && now > start}
+	}
+	for _, p := range tail[len(tail)-3:] {
+		if p.y <= mark {
+			return decision{holds: open && now > v.best+learned/2}
+		}
+	}
+	c := r.climb(trainLoss)
+	if !open && c.z() <= v.over+c.limit {
+		return decision{}
+	}
+	d.reason, d.confidence = "lost_progress", 0.9
+	d.with("limit", mark)
+	return d
+}

@@ -1,0 +1,173 @@
+package detectors
+
+import (
+	"fmt"
+	"math"
+)
+
+var lrTooHighDetector = &detector{
+	spec: Spec{
+		Kind:     KindLRTooHigh,
+		Title:    "The learning rate is too high",
+		Meaning:  "The training loss swings by a large part of its level instead of falling, or stays above that of the untrained model: each step jumps over what it should settle in.",
+		Severity: SeverityCritical, MinEpochs: 3,
+		Params: []Param{
+			{
+				Name: "epochs", Doc: "steps from epoch to epoch that are looked at, all at the same rate", Unit: unitEpochs, Default: 4, Min: 3, Max: 15,
+				Source: "small trainings over six decades of rates: fewer mistake one bad epoch for swings, more only wait",
+			},
+			{
+				Name: "swing", Doc: "least mean of the upward steps (a downward one counts 0), as a share of the level", Unit: unitShare, Default: 0.1, Min: 0.01, Max: 10,
+				Source: "small trainings: 0 of 84 at sound rates reach it together with start",
+			},
+			{
+				Name: "start", Doc: "the same as a share of the loss before training; of the first epoch's, where that is not known, 2.5 times as much", Unit: unitShare, Default: 0.02, Min: 0.001, Max: 10,
+				Source: "small trainings: what a run that has learned nearly all does near a loss of 0 is no swing",
+			},
+			{
+				Name: "progress", Doc: "a fall of the mean from the epochs before to the present ones by more than this share is progress, swings or not", Unit: unitShare, Default: 0.4, Min: 0, Max: 1,
+				Source: "development corpus: healthy runs that swing while they fall fast settle by themselves",
+			},
+			{
+				Name: "untrained", Doc: "three epochs in a row above so many times the loss of the first batch", Unit: unitFactor, Default: 1.5, Min: 1, Max: 1000,
+				Source: "one batch of a regression is off by up to half; no sound rate of the small trainings stays there",
+			},
+		},
+		Reasons: []Reason{
+			{"swings", "the loss goes up and down by much of its level and gets nowhere"},
+			{"above_untrained", "the loss has been above that of the untrained model for three epochs"},
+		},
+		Advice: []string{
+			"Lower the learning rate: a tenth, then halve or double from there. Usual starts: 1e-3 for Adam, 1e-2 for SGD with momentum.",
+			"A warm-up over the first epochs and clipnorm=1.0 allow a higher rate than without.",
+			"Scale the inputs (and the targets of a regression) to about mean 0 and deviation 1; unscaled ones need a far lower rate.",
+			"A larger batch makes the steps calmer.",
+		},
+	},
+	make: func(p params) rule {
+		return ruleOf(lrTooHigh{
+			steps: int(p.get("epochs")), swing: p.get("swing"), start: p.get("start"),
+			progress: p.get("progress"), untrained: p.get("untrained"),
+		})
+	},
+	tell: tellLRTooHigh,
+}
+
+func tellLRTooHigh(d *decision, r *run, usual []string) (string, []string) {
+	at := ""
+	if rate := d.get("learning_rate"); rate > 0 {
+		at = fmt.Sprintf(" at a learning rate of %.3g", rate)
+		usual = append([]string{fmt.Sprintf("Lower the learning rate to about %.1g and go on from the best weights.", rate/10)}, usual...)
+	}
+	if d.reason == "above_untrained" {
+		return fmt.Sprintf("%s is %.4g%s, above the %.4g of the untrained model: the steps are far too long.",
+			d.metric, d.get("now"), at, d.get("untrained")), usual
+	}
+	return fmt.Sprintf("%s swings between %.4g and %.4g since epoch %d%s and gets nowhere: the steps are too long.",
+		d.metric, d.get("lowest"), d.get("highest"), d.onset, at), usual
+}
+
+type lrTooHigh struct {
+	steps                             int
+	swing, start, progress, untrained float64
+	first                             float64 // loss of the first epoch
+}
+
+func (l *lrTooHigh) decide(r *run, out *say) {
+	d := decision{holds: out.open(0)}
+	if s := &r.s[trainLoss]; s.fresh {
+		if s.count == 1 {
+			l.first = s.last()
+		}
+		d = l.judge(r, s, out.open(0))
+	}
+	out.put(0, &d)
+}
+
+func (l *lrTooHigh) judge(r *run, s *series, open bool) decision {
+	tail := s.lasts()
+	d := decision{metric: r.name(trainLoss), confidence: 0.85}
+	now := s.last()
+	rate := r.rate
+	if !isFinite(rate) && r.now.facts != nil {
+		rate = r.now.facts.rate
+	}
+	if isFinite(rate) {
+		d.with("learning_rate", rate)
+	}
+	d.with("now", now)
+	since := r.n - r.rateSince // epochs at this rate
+	if n := len(tail); n >= 3 && r.untrained > 0 && since >= 3 {
+		if low := min(tail[n-1].y, tail[n-2].y, tail[n-3].y); low > l.untrained*r.untrained {
+			d.severity, d.reason, d.onset = SeverityWarning, "above_untrained", int(tail[n-3].epoch)
+			if low > 2*r.untrained {
+				d.severity, d.confidence = SeverityCritical, 0.95
+			}
+			d.with("untrained", r.untrained)
+			return d
+		}
+	}
+	if len(tail) <= l.steps {
+		return d
+	}
+	w := tail[len(tail)-l.steps-1:]
+	m := l.measure(r, w)
+	d.holds = open && m.up > l.swing/2 && m.ofStart > l.start/2
+	if since <= l.steps || m.ups < 2 || m.up < l.swing || m.ofStart < l.start || m.up < 0.4*m.path || l.advances(tail, since) {
+		return d
+	}
+	d.severity, d.reason, d.onset = SeverityWarning, "swings", int(w[0].epoch)
+	if isFinite(r.untrained) && mean(w) > r.untrained {
+		d.severity = SeverityCritical
+	}
+	d.with("lowest", m.lowest)
+	d.with("highest", m.highest)
+	d.with("swing", m.up)
+	d.with("swing_of_start", m.ofStart)
+	return d
+}
+
+// swings measures how a loss moves from epoch to epoch.
+type swings struct {
+	ups             int     // upward steps
+	up              float64 // their sum over all steps, as a share of the level
+	path            float64 // the same of steps either way
+	ofStart         float64 // up as a share of the loss before training
+	lowest, highest float64
+}
+
+func (l *lrTooHigh) measure(r *run, w []point) swings {
+	m := swings{lowest: w[0].y, highest: w[0].y}
+	var b numbers
+	b.add(w[0].y)
+	up, path := 0.0, 0.0
+	for i := 1; i < len(w); i++ {
+		step := w[i].y - w[i-1].y
+		if step > 0 {
+			m.ups++
+			up += step
+		}
+		path += math.Abs(step)
+		m.lowest, m.highest = min(m.lowest, w[i].y), max(m.highest, w[i].y)
+		b.add(w[i].y)
+	}
+	n := float64(len(w) - 1)
+	level := max(math.Abs(b.median()), math.SmallestNonzeroFloat64)
+	start := r.untrained
+	if !isFinite(start) {
+		start = 2.5 * l.first
+	}
+	start = max(math.Abs(start), math.SmallestNonzeroFloat64)
+	m.up, m.path, m.ofStart = up/n/level, path/n/level, up/n/start
+	return m
+}
+
+// advances reports whether the loss, swings or not, is well below what it was before.
+func (l *lrTooHigh) advances(tail []point, since int) bool {
+	n := len(tail)
+	if n < 2*l.steps || since < 2*l.steps {
+		return false
+	}
+	before, now := mean(tail[n-2*l.steps:n-l.steps]), mean(tail[n-l.steps:])
+	return before-now > l.progress*math.Abs(before)
+}

@@ -1,0 +1,125 @@
+package detectors
+
+import (
+	"fmt"
+	"math"
+)
+
+var notLearningDetector = &detector{
+	spec: Spec{
+		Kind:     KindNotLearning,
+		Title:    "It does not learn",
+		Meaning:  "The training loss has never left where it started, or sits at that of guessing: no gradient arrives, the data says nothing, or the weights are dead.",
+		Severity: SeverityWarning, MinEpochs: 5,
+		Params: []Param{
+			{
+				Name: "epochs", Doc: "least epochs of the run", Unit: unitEpochs, Default: 8, Min: 2, Max: 100000,
+				Source: "development corpus: 8 instead of the labels' 15 named the same runs and alarmed one healthy run more",
+			},
+			{
+				Name: "span", Doc: "most that the loss may have moved, from highest to lowest, as a share of its median", Unit: unitShare, Default: 0.01, Min: 0, Max: 0.5,
+				Source: "as in the hindsight labels of the development corpus",
+			},
+			{
+				Name: "still", Doc: "epochs after which a loss that stands still to a tenth of span is enough", Unit: unitEpochs, Default: 5, Min: 2, Max: 100000,
+				Source: "dead units and saturated heads give the same loss to four digits; five epochs exclude the luck of printing",
+			},
+		},
+		Reasons: []Reason{
+			{"flat_from_start", "the loss has moved by less than span since the first epoch"},
+			{"stands_still", "the loss is the same number epoch after epoch, above what it had reached or never below its start"},
+			{"at_chance", "the loss is that of guessing every class alike"},
+		},
+		Advice: []string{
+			"Try to learn one batch by heart: if that fails, it is the code, not the data.",
+			"Check the head against the loss (one softmax unit answers 1 always; sigmoid with binary_crossentropy, softmax with one unit a class) and the labels against the inputs (shuffled apart?).",
+			"Scale the inputs to about mean 0 and deviation 1; look whether they are all alike.",
+			"Change the learning rate by factors of ten both ways: too high kills relu units in the first steps, too low does not move.",
+			"Dead units: try LeakyReLU or another initialiser, or a start at a tenth of the rate.",
+		},
+	},
+	make: func(p params) rule {
+		return ruleOf(notLearning{epochs: int(p.get("epochs")), still: int(p.get("still")), span: p.get("span")})
+	},
+	tell: func(d *decision, _ *run, usual []string) (string, []string) {
+		s := fmt.Sprintf("%s has stood at %.4g since epoch %d", d.metric, d.get("now"), d.onset)
+		switch d.reason {
+		case "at_chance":
+			s += fmt.Sprintf(", which is the loss of guessing (%.4g)", d.get("chance"))
+		case "flat_from_start":
+			s += fmt.Sprintf(" and has moved by no more than %.2g %%", 100*d.get("span"))
+		}
+		return s + ": it does not learn.", usual
+	},
+}
+
+type notLearning struct {
+	span          float64
+	epochs, still int
+}
+
+func (l *notLearning) decide(r *run, out *say) {
+	d := decision{holds: out.open(0)}
+	if s := &r.s[trainLoss]; s.fresh && (s.whole || out.open(0)) {
+		d = l.judge(r, s, out.open(0))
+	}
+	out.put(0, &d)
+}
+
+func (l *notLearning) judge(r *run, s *series, open bool) decision {
+	all := s.all()
+	lo, hi := all[0].y, all[0].y
+	var b numbers
+	for _, p := range all {
+		lo, hi = min(lo, p.y), max(hi, p.y)
+		b.add(p.y)
+	}
+	level := math.Abs(b.median())
+	d := decision{metric: r.name(trainLoss), onset: r.first, confidence: 0.85}
+	span := (hi - lo) / max(level, math.SmallestNonzeroFloat64)
+	switch tail := s.lasts(); {
+	case level == 0:
+		return decision{}
+	case s.count >= l.epochs && span <= l.span && !creeps(all, s.count):
+		d.reason = "flat_from_start"
+	case s.count >= l.still && len(tail) >= l.still && same(tail[len(tail)-l.still:], l.span/10):
+		if reached := all[0].y - lo; reached > 2*l.span*math.Abs(all[0].y) && s.last() <= lo+0.02*reached {
+			return decision{} // it learned, and stands at its best
+		}
+		d.reason = "stands_still"
+		d.onset = int(tail[len(tail)-l.still].epoch)
+	default:
+		return decision{holds: open && (span <= 1.5*l.span || same(tail[max(0, len(tail)-l.still):], l.span/5))}
+	}
+	d.severity = SeverityWarning
+	if c := r.now.facts.chanceLoss(); math.Abs(s.last()-c) < 0.02*c {
+		d.reason, d.confidence = "at_chance", 0.95
+		d.with("chance", c)
+	}
+	d.with("now", s.last())
+	d.with("span", span)
+	d.with("lowest", lo)
+	d.with("highest", hi)
+	return d
+}
+
+// same reports whether points are the same number but for a share.
+func same(p []point, share float64) bool {
+	lo, hi := p[0].y, p[0].y
+	for _, q := range p {
+		lo, hi = min(lo, q.y), max(hi, q.y)
+	}
+	return hi-lo <= share*math.Abs(hi) && hi != 0
+}
+
+// creeps reports whether a loss that has hardly moved has fallen in nearly every epoch:
+// slow, but learning. After 15 epochs it does not count any more.
+func creeps(p []point, epochs int) bool {
+	falls := 0
+	for i := 1; i < len(p); i++ {
+		if p[i].y < p[i-1].y {
+			falls++
+		}
+	}
+	return epochs < 15 && 10*falls >= 9*(len(p)-1)
+}
