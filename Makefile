@@ -13,7 +13,10 @@ REQUIRE_POSTGRES ?= 1
 GOLANGCI := .cache/bin/golangci-lint
 SEED ?= 1
 
-.PHONY: help build demo test test-go test-python lint check postgres clean
+# Any other seed kills at other moments.
+export EPOCHWATCH_SEED ?= 1
+
+.PHONY: help build demo kill test test-go test-python lint check postgres clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,8 +29,14 @@ demo: build $(VENV)/.ready ## a live fit is watched, told about, and its rate cu
 
 test: test-go test-python ## everything that must hold; installs what is missing
 
-test-go: postgres ## the Go suites, with the race detector, shuffled
-	EPOCHWATCH_REQUIRE_POSTGRES=$(REQUIRE_POSTGRES) go test -race -shuffle=on ./...
+# The end-to-end tests train with the real callback, so they need the Python packages too.
+E2E := EPOCHWATCH_REQUIRE_POSTGRES=$(REQUIRE_POSTGRES) EPOCHWATCH_PYTHON=$(CURDIR)/$(PY)
+
+test-go: postgres $(VENV)/.ready ## the Go suites, with the race detector, shuffled
+	$(E2E) go test -race -shuffle=on -timeout 15m ./...
+
+kill: postgres $(VENV)/.ready ## kill trainer, daemon, NATS and Postgres 50 times each
+	$(E2E) EPOCHWATCH_KILLS=50 go test -count=1 -timeout 60m -v -run 'Killed' ./daemon/e2e
 
 test-python: $(VENV)/.ready ## the Python suite, on Keras with the JAX backend
 	cd python-callback && KERAS_BACKEND=jax ../$(PY) -m pytest -q
