@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ._contract import Batches, BatchSummary
 
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class BatchWindow:
+_LAG: Final = 4
+"""Windows that a batch may be late by: Keras' pool of threads is not larger by much."""
+
+
+class BatchWindows:
     """Collects k batches at a time. Keras may call from a pool of threads, out of order."""
 
     def __init__(self, size: int, numbers: Callable[[Mapping[str, Any]], dict[str, float]]) -> None:
@@ -21,46 +25,52 @@ class BatchWindow:
         self._size = size
         self._numbers = numbers
         self._lock = threading.Lock()
-        self._values: dict[str, list[tuple[int, float]]] = {}
-        self._count = 0
-        self._batch = 0
+        self._open: dict[int, dict[int, dict[str, float]]] = {}
         self._first = True
 
-    def add(self, epoch: int, batch: int, logs: Mapping[str, Any]) -> Batches | None:
-        """Add one batch; return the summary when the window is full."""
+    def add(self, epoch: int, batch: int, logs: Mapping[str, Any]) -> list[Batches]:
+        """Add one batch; return the summaries of windows that are complete."""
         numbers = self._numbers(logs)
         with self._lock:
             if batch == 0 and self._first:
                 self._first = False
                 self.first_loss = numbers.get("loss")
-            self._count += 1
-            self._batch = max(self._batch, batch)
-            for name, value in numbers.items():
-                self._values.setdefault(name, []).append((batch, value))
-            return self._take(epoch) if self._count >= self._size else None
+            window = batch // self._size
+            batches = self._open.setdefault(window, {})
+            batches[batch] = numbers
+            # With several steps an execution a window has fewer calls than batches.
+            done = [old for old in self._open if old < window - _LAG]
+            if len(batches) == self._size:
+                done.append(window)
+            return [_summary(epoch, self._open.pop(old)) for old in sorted(done)]
 
-    def flush(self, epoch: int) -> Batches | None:
-        """Return the summary of what is left at the end of an epoch."""
+    def flush(self, epoch: int) -> list[Batches]:
+        """Return the summaries of what is left at the end of an epoch."""
         with self._lock:
-            return self._take(epoch) if self._count else None
-
-    def _take(self, epoch: int) -> Batches:
-        summary = Batches(
-            epoch=epoch,
-            batch=self._batch,
-            count=self._count,
-            metrics={name: _summary(values) for name, values in self._values.items()},
-        )
-        self._values, self._count, self._batch = {}, 0, 0
-        return summary
+            rest = [_summary(epoch, batches) for _, batches in sorted(self._open.items())]
+            self._open.clear()
+            self._first = False
+            return rest
 
 
-def _summary(values: list[tuple[int, float]]) -> BatchSummary:
-    numbers = [value for _, value in values]
-    poisoned = any(math.isnan(value) for value in numbers)
+def _summary(epoch: int, batches: dict[int, dict[str, float]]) -> Batches:
+    names = dict.fromkeys(name for numbers in batches.values() for name in numbers)
+    return Batches(
+        epoch=epoch,
+        batch=max(batches),
+        count=len(batches),
+        metrics={
+            name: _metric([numbers[name] for _, numbers in sorted(batches.items()) if name in numbers])
+            for name in names
+        },
+    )
+
+
+def _metric(values: list[float]) -> BatchSummary:
+    poisoned = any(math.isnan(value) for value in values)
     return BatchSummary(
-        mean=sum(numbers) / len(numbers),
-        min=math.nan if poisoned else min(numbers),
-        max=math.nan if poisoned else max(numbers),
-        last=max(values, key=lambda pair: pair[0])[1],
+        mean=sum(values) / len(values),
+        min=math.nan if poisoned else min(values),
+        max=math.nan if poisoned else max(values),
+        last=values[-1],
     )

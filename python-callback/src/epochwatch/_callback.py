@@ -20,7 +20,7 @@ except ImportError as _error:
         "EpochWatch is a Keras callback and Keras is not installed: pip install 'epochwatch[keras]'"
     ) from _error
 
-from ._batches import BatchWindow
+from ._batches import BatchWindows
 from ._codec import short_name
 from ._contract import CommandResult, EpochEnded, RunEnded, RunStarted, valid_name
 from ._control import OFF, Control, Situation, decide, same_rate
@@ -163,7 +163,7 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self._epochs = 0
         self._stopped = ""
         self._began = time.perf_counter()
-        self._window = BatchWindow(self._batch_size, _numbers) if self._batch_size else None
+        self._windows = BatchWindows(self._batch_size, _numbers) if self._batch_size else None
         session.watch = fit.look
         self._thread = threading.get_ident()
         self._terminations = Terminations(lambda: fit.leave("interrupted", "SIGTERM"))
@@ -212,14 +212,13 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         session = self._session
         if session is None or self._fit is None or not session.mine:
             return
-        if self._window is not None:
-            rest = self._window.flush(epoch)
-            if rest is not None:
-                session.put(rest)
+        if self._windows is not None:
+            for summary in self._windows.flush(epoch):
+                session.put(summary)
         self._epochs += 1
         model = self.model
         rate = self._read(model)
-        first = self._window.first_loss if self._window is not None and self._epochs == 1 else None
+        first = self._windows.first_loss if self._windows is not None and self._epochs == 1 else None
         session.put(
             functools.partial(  # made in the thread: here every microsecond counts
                 EpochEnded,
@@ -236,12 +235,11 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
             self._apply(session, epoch + 1, ended=True)
 
     def _on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        session, window = self._session, self._window
-        if session is None or window is None or self._fit is None or not session.mine:
+        session, windows = self._session, self._windows
+        if session is None or windows is None or self._fit is None or not session.mine:
             return
         try:
-            summary = window.add(session.epoch or 0, batch, logs or {})
-            if summary is not None:
+            for summary in windows.add(session.epoch or 0, batch, logs or {}):
                 session.put(summary)
         except Exception as error:  # noqa: BLE001 # training is never hurt
             warn_once("hook", "batch", f"batches are not summed up: {error}")
