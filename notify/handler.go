@@ -69,8 +69,7 @@ func (t *try) run(ctx context.Context) error {
 	}
 	told, err := t.firing(ctx)
 	if err != nil {
-		var later *store.RetryAfterError
-		if errors.As(err, &later) {
+		if _, ok := errors.AsType[*store.RetryAfterError](err); ok {
 			return err
 		}
 		return t.failed(ctx, err)
@@ -137,12 +136,13 @@ func (t *try) send(ctx context.Context, l *line, told string) error {
 	// The channels keep their own secrets out of errors; a service may know those of others.
 	err = notice.Scrub(err, t.n.secrets...)
 	t.n.o.Metrics.observe(m.Channel, t.n.o.Now().Sub(start))
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		// The daemon stops. The message stays "sending": nobody knows whether it arrived.
+		l.gate.leave(false, 0)
+		return fmt.Errorf("send message %s: %w", m.ID, err)
+	}
 	l.gate.leave(ofService(err))
 	if err != nil {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			// The daemon stops. The message stays "sending": nobody knows whether it arrived.
-			return fmt.Errorf("send message %s: %w", m.ID, err)
-		}
 		return t.failed(ctx, err)
 	}
 	if err := t.record(ctx, store.Delivery{State: store.MessageSent, Reference: reference}); err != nil {
@@ -160,7 +160,7 @@ func ofService(err error) (failed bool, pause time.Duration) {
 	var permanent *store.PermanentError
 	var later *store.RetryAfterError
 	switch {
-	case err == nil, errors.As(err, &permanent), errors.Is(err, context.Canceled):
+	case err == nil, errors.As(err, &permanent):
 		return false, 0
 	case errors.As(err, &later):
 		return true, later.After

@@ -241,7 +241,7 @@ func TestADaemonThatStopsLeavesTheMessageInDoubt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		defer cancel()
-		_, _ = b.slack.Wait(t.Context(), 1) //nolint:errcheck // the checks below say it
+		_, _ = b.slack.Wait(t.Context(), 1)
 	}()
 	require.ErrorIs(t, b.handle(ctx, job(id, 1)), context.Canceled)
 	require.Equal(t, []store.MessageState{store.MessageSending}, b.memory.states(id))
@@ -300,8 +300,12 @@ func TestChaosDoublesAndLosesNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 14))
 	b.memory.refuse = func(store.Delivery) bool { return random.IntN(6) == 0 }
 	answers := []notifytest.Answer{
-		{Status: 500}, {Status: 502, Accept: true}, {Status: 429, RetryAfter: 2}, {Error: "internal_error"},
-		{Error: "fatal_error", Accept: true}, {Status: 503, Accept: true},
+		{Status: 500},
+		{Status: 502, Accept: true},
+		{Status: 429, RetryAfter: 2},
+		{Error: "internal_error"},
+		{Error: "fatal_error", Accept: true},
+		{Status: 503, Accept: true},
 	}
 	const messages = 60
 	tries := 0
@@ -377,11 +381,11 @@ func TestMetrics(t *testing.T) {
 	got := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			key := f.GetName()
+			key := []string{f.GetName()}
 			for _, l := range m.GetLabel() {
-				key += " " + l.GetValue()
+				key = append(key, l.GetValue())
 			}
-			got[key] = m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			got[strings.Join(key, " ")] = m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 	}
 	require.Equal(t, map[string]float64{

@@ -113,4 +113,4 @@ func (c *clock) pass(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-var _ notify.Messages = (store.Store)(nil)
+var _ notify.Messages = store.Store(nil)

@@ -34,7 +34,7 @@ func (c *channel) deliver(ctx context.Context, m *gomail.Msg) error {
 	// when the greeting or the login goes wrong.
 	defer func() {
 		if conn != nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 	}()
 	session, err := client.DialToSMTPClientWithContext(ctx)
@@ -72,7 +72,7 @@ func (c *channel) client(ctx context.Context, conn *net.Conn) (*gomail.Client, e
 				return nil, err
 			}
 			opened := *conn
-			context.AfterFunc(ctx, func() { opened.Close() })
+			context.AfterFunc(ctx, func() { _ = opened.Close() })
 			return opened, nil
 		}),
 	}

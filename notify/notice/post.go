@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -33,21 +34,18 @@ func post(ctx context.Context, client *http.Client, u *url.URL, header http.Head
 	if err != nil {
 		return err
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "epochwatch")
 	resp, err := client.Do(req)
 	if err != nil {
-		var wrapped *url.Error // holds the whole address
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok { // holds the whole address
 			err = wrapped.Err
 		}
 		return err
 	}
 	defer resp.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, 1024)) //nolint:errcheck // the status has said it; the text is an extra
+	said, _ := io.ReadAll(io.LimitReader(resp.Body, 1024)) // the status has said it; the text is an extra
 	return Classify(resp.StatusCode, resp.Header.Get("Retry-After"), time.Now(), string(said))
 }
 

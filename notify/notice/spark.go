@@ -2,6 +2,7 @@ package notice
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/epochwatch/epochwatch/sql/store"
@@ -68,8 +69,8 @@ func (s series) near(onset int) series {
 
 // at returns the value at an epoch, or at the last one before it.
 func (s series) at(epoch int) (float64, bool) {
-	for i := len(s.epochs) - 1; i >= 0; i-- {
-		if s.epochs[i] <= epoch {
+	for i, e := range slices.Backward(s.epochs) {
+		if e <= epoch {
 			return s.values[i], true
 		}
 	}

@@ -111,11 +111,9 @@ func resolvedSummary(n Notice) string {
 func since(n Notice) string {
 	f := n.Finding
 	text := fmt.Sprintf("epoch %d", f.OnsetEpoch)
-	for _, e := range n.Epochs {
-		if e.Epoch == f.OnsetEpoch && !e.EndedAt.IsZero() {
-			text += e.EndedAt.UTC().Format(" (2 Jan 15:04 UTC)")
-			break
-		}
+	i := slices.IndexFunc(n.Epochs, func(e store.Epoch) bool { return e.Epoch == f.OnsetEpoch })
+	if i >= 0 && !n.Epochs[i].EndedAt.IsZero() {
+		text += n.Epochs[i].EndedAt.UTC().Format(" (2 Jan 15:04 UTC)")
 	}
 	if f.FiredEpoch != f.OnsetEpoch {
 		text += fmt.Sprintf(", seen at epoch %d", f.FiredEpoch)

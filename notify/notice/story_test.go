@@ -77,6 +77,7 @@ func TestTextKeepsToItsWidth(t *testing.T) {
 func TestTellIsAFunctionOfTheNotice(t *testing.T) {
 	t.Parallel()
 	for name, n := range notifytest.Specimens() {
-		require.Equal(t, fmt.Sprint(notice.Tell(n)), fmt.Sprint(notice.Tell(n)), name) // as text: NaN is not itself
+		first := fmt.Sprint(notice.Tell(n)) // as text: NaN is not itself
+		require.Equal(t, first, fmt.Sprint(notice.Tell(n)), name)
 	}
 }

@@ -92,11 +92,11 @@ func NewMailServer(tb testing.TB, o MailOptions) *MailServer {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = m.server.Serve(l) //nolint:errcheck // it ends when the test does
+		_ = m.server.Serve(l)
 	}()
 	tb.Cleanup(func() {
 		close(m.closed)
-		_ = m.server.Close() //nolint:errcheck // it ends when the test does
+		_ = m.server.Close()
 		<-served
 	})
 	return m
@@ -263,7 +263,7 @@ func (s *mailSession) Data(r io.Reader) error {
 		<-s.m.closed
 	}
 	if drop {
-		s.conn.Conn().Close()
+		_ = s.conn.Conn().Close()
 	}
 	return refused
 }

@@ -197,7 +197,7 @@ func (s *Slack) api(method string, script *script, work func(url.Values) map[str
 			}
 		}
 		out["ok"] = out["error"] == nil
-		_ = json.NewEncoder(w).Encode(out) //nolint:errcheck // the client may be gone
+		_ = json.NewEncoder(w).Encode(out)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	slackapi "github.com/slack-go/slack"
@@ -36,20 +37,16 @@ var hints = map[string]string{
 
 // classify turns an error of slack-go into that of a channel.
 func classify(err error) error {
-	var limited *slackapi.RateLimitedError
-	if errors.As(err, &limited) {
+	if limited, ok := errors.AsType[*slackapi.RateLimitedError](err); ok {
 		return notice.Classify(429, strconv.FormatFloat(limited.RetryAfter.Seconds(), 'f', -1, 64), time.Time{}, "")
 	}
-	var status slackapi.StatusCodeError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[slackapi.StatusCodeError](err); ok {
 		return notice.Classify(status.Code, "", time.Time{}, "")
 	}
-	var said slackapi.SlackErrorResponse
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
 		return classifyAnswer(said)
 	}
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err
@@ -63,8 +60,8 @@ func classifyAnswer(said slackapi.SlackErrorResponse) error {
 	if said.Needed != "" {
 		text += fmt.Sprintf(" (needed: %s; the token has: %s)", said.Needed, said.Provided)
 	}
-	for _, m := range said.ResponseMetadata.Messages {
-		text += "; " + m
+	if more := said.ResponseMetadata.Messages; len(more) > 0 {
+		text += "; " + strings.Join(more, "; ")
 	}
 	if passing[said.Err] {
 		return errors.New(text)

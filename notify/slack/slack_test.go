@@ -335,7 +335,9 @@ func TestNoErrorShowsASecret(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []notifytest.Answer{
 		{Status: 404, Error: "no_service for /services/T00000000/B00000000/s3cr3tWebhookPath"},
-		{Status: 403, Error: "invalid_token s3cr3tWebhookPath"}, {Status: 500}, {Hang: true},
+		{Status: 403, Error: "invalid_token s3cr3tWebhookPath"},
+		{Status: 500},
+		{Hang: true},
 		{Error: "invalid_auth: " + notifytest.SlackToken},
 	} {
 		b := setup(t)
