@@ -83,19 +83,20 @@ func (n *NATS) UnmarshalYAML(node ast.Node) error {
 // ParseListen reads an address to listen at: host:port, :port or port, the latter two on
 // loopback. Port 0 is a free one.
 func ParseListen(text string) (string, error) {
+	shown := text[strings.LastIndex(text, "@")+1:] // a token could stand before it
 	bare := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(text), "http://"), "/")
 	if _, err := strconv.Atoi(bare); err == nil {
 		bare = ":" + bare
 	}
 	host, port, err := net.SplitHostPort(bare)
 	if err != nil {
-		return "", fmt.Errorf("%.80q is not an address to listen at, want host:port", text)
+		return "", fmt.Errorf("%.80q is not an address to listen at, want host:port", shown)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return "", fmt.Errorf("%.80q is not an address to listen at: the port is not within 0 to 65535", text)
+		return "", fmt.Errorf("%.80q is not an address to listen at: the port is not within 0 to 65535", shown)
 	}
 	if strings.ContainsAny(host, "/@? ") {
-		return "", fmt.Errorf("%.80q is not an address to listen at, want host:port", text)
+		return "", fmt.Errorf("%.80q is not an address to listen at, want host:port", shown)
 	}
 	if host == "" {
 		host = "127.0.0.1"

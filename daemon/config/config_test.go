@@ -186,6 +186,8 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		"store: postgres://user:hunter2%zz@host/db\n",
 		"store: hunter2://x\nstore: hunter2\n",
 		"nats: [nats://hunter2@h:1/path]\n",
+		"nats: hunter2@h:1\n",
+		"http: hunter2@h:1\n",
 		"tokne: hunter2\n",
 		"token: hunter2\n",
 		"token: [hunter2]\n",

@@ -144,7 +144,7 @@ func (t *tree) check(node ast.Node, typ reflect.Type, path string) {
 	if p := reflect.PointerTo(typ); p.Implements(nodeUnmarshaler) {
 		t.expandBelow(node, path)
 		if err := reflect.New(typ).Interface().(yaml.NodeUnmarshaler).UnmarshalYAML(node); err != nil {
-			t.fail(node.GetToken(), path, "%s", err)
+			t.fail(node.GetToken(), path, "%s%s", err, found(node, path))
 		}
 		return
 	} else if p.Implements(bytesUnmarshaler) || p.Implements(textUnmarshaler) {
@@ -265,7 +265,7 @@ func found(node ast.Node, path string) string {
 }
 
 // open are the parts of a config that hold no secrets: what stands there may be shown.
-var open = []string{"control", "detectors", "upkeep", "log", "route", "http"}
+var open = []string{"control", "detectors", "upkeep", "log", "route"}
 
 func mayBeSecret(path string) bool {
 	first, _, _ := strings.Cut(path, ".")
