@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -99,7 +100,9 @@ func (s *Store) open(ctx context.Context, path string, o Options) error {
 }
 
 func (s *Store) openReadOnly(ctx context.Context, path string) error {
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is none yet, a daemon makes it (epochwatch up): %w", fs.ErrNotExist)
+	} else if err != nil {
 		return err
 	}
 	if err := s.openReaders(path, "&mode=ro"); err != nil {

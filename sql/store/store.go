@@ -78,7 +78,8 @@ type Tx interface {
 	// ListHeld returns the events that wait for an earlier one, by attempt and
 	// sequence number.
 	ListHeld(ctx context.Context, runPK int64) ([]Held, error)
-	// Write stores changes. Writing the same changes twice is harmless.
+	// Write stores changes. Writing the same changes twice is harmless. It returns a
+	// *PermanentError when the rows themselves are at fault and trying again cannot help.
 	Write(ctx context.Context, c Changes) error
 }
 

@@ -34,6 +34,29 @@ func testRollback(t *testing.T, s store.Store) {
 	write(t, s, store.RunKey{Project: "p", ID: "r"}, everything) // nothing is left locked
 }
 
+// testBadRows: what no second try can store is told apart from a database that is away.
+func testBadRows(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	for name, spoil := range map[string]func(*store.Changes){
+		"a state that there is not":  func(c *store.Changes) { c.Runs[0].State = "thinking" },
+		"an epoch without attempt":   func(c *store.Changes) { c.Attempts = nil },
+		"a message without finding":  func(c *store.Changes) { c.Messages[0].FindingID = "nobody's" },
+		"a finding of loud severity": func(c *store.Changes) { c.Findings[0].Severity = "loud" },
+	} {
+		err := s.Ingest(ctx, func(tx store.Tx) error {
+			states, err := tx.LockRuns(ctx, []store.RunKey{{Project: "p", ID: "r"}})
+			require.NoError(t, err)
+			c := everything(states[0])
+			spoil(&c)
+			return tx.Write(ctx, c)
+		})
+		var permanent *store.PermanentError
+		require.ErrorAs(t, err, &permanent, name)
+	}
+	_, err := s.FindRun(ctx, "p", "r")
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
 func testOwnWrites(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	ingest(t, s, store.RunKey{Project: "p", ID: "r"}, func(tx store.Tx, r store.RunState) error {

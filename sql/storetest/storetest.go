@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"ASecondCommandForOneCauseIsNone": testCommands,
 		"TenThousandEpochs":               testManyEpochs,
 		"AFailedIngestLeavesNothing":      testRollback,
+		"RowsAtFaultAreAPermanentError":   testBadRows,
 		"AnIngestSeesItsOwnWrites":        testOwnWrites,
 		"IngestsOfOneRunFollowEachOther":  testSerial,
 		"IngestsInAnyOrderDoNotDeadlock":  testNoDeadlock,
