@@ -63,7 +63,9 @@ func up(ctx context.Context, flags config.Flags, asJSON bool, out, errOut io.Wri
 	if err != nil {
 		return withCode(exitUsage, fmt.Errorf("config: %w", err))
 	}
-	debug.SetGCPercent(gcPercent)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	log, terminal := newLog(cfg, errOut)
 	version := readBuild().Version
 	d, err := daemon.New(cfg, daemon.Options{
@@ -100,12 +102,19 @@ func colour(w io.Writer) bool {
 // exit ends the program at once; a variable for the test of the second signal.
 var exit = os.Exit
 
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM. The second
+// untilSignal returns a context that ends with the first SIGINT, SIGTERM or SIGHUP. The second
 // ends the program there and then.
 func untilSignal(ctx context.Context, log *slog.Logger) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // nohup, and shells that start us in the background, mean it
+			signal.Notify(signals, s)
+		}
+	}
+	// Who reads our output may go away; that is no reason to stop watching.
+	signal.Ignore(syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
