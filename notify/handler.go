@@ -149,6 +149,9 @@ func (t *try) send(ctx context.Context, l *line, told string) error {
 		return err
 	}
 	t.n.o.Metrics.count(m.Channel, resultSent)
+	if m.Channel == channelLog {
+		return nil // it has just said so itself
+	}
 	t.n.o.Log.InfoContext(ctx, "message sent", slog.String("message_id", m.ID), slog.String("receiver", m.Receiver),
 		slog.String("channel", m.Channel), slog.String("event", string(m.Event)))
 	return nil

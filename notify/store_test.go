@@ -66,7 +66,7 @@ func TestFromTheTransactionToThePeople(t *testing.T) {
 	defer cancel()
 	st, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
 	require.NoError(t, err)
-	defer st.Close()
+	defer func() { require.NoError(t, st.Close()) }()
 
 	pk := b.commit(t, st, "rising_loss", store.MessageFiring)
 	require.Equal(t, pk, b.commit(t, st, "rising_loss", store.MessageFiring), "the same event delivered twice")
@@ -114,7 +114,7 @@ func TestWorkersStoppedInTheMiddleOfACall(t *testing.T) {
 	defer cancel()
 	st, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
 	require.NoError(t, err)
-	defer st.Close()
+	defer func() { require.NoError(t, st.Close()) }()
 	b.slack.Fail(notifytest.Answer{Hang: true, Accept: true})
 	pk := b.commit(t, st, "rising_loss", store.MessageFiring)
 
