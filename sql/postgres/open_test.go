@@ -122,7 +122,8 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 		})
 	}
 	require.NoError(t, group.Wait())
-	require.Equal(t, 3, tries[0]+tries[1], "one of them was run again")
+	// More on a busy machine, where the one that was ended may be back before the other got on.
+	require.GreaterOrEqual(t, tries[0]+tries[1], 3, "one of them was run again")
 }
 
 // TestALostConnectionIsAnError: the pool connects again by itself.
