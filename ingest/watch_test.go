@@ -265,8 +265,10 @@ func TestACommandIsSentUntilItIsAnsweredOrExpires(t *testing.T) {
 	r.heartbeat()
 	deliver(ctx, t, n.Service, r.out[6])
 	require.Equal(t, []string{id}, n.sender.all(), "answered")
+	r.answer(id, contract.OutcomeRefused, 3)
+	deliver(ctx, t, n.Service, r.out[7])
 	c := w.st.tx().d.commands[0]
-	require.Equal(t, store.CommandApplied, c.State)
+	require.Equal(t, store.CommandApplied, c.State, "the first answer counts")
 	require.Equal(t, 2, *c.AppliedEpoch)
 	require.InDelta(t, 0.1, *c.Before, 0)
 	require.InDelta(t, 0.05, *c.After, 0)
