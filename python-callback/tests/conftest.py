@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 from broker import Broker
+
 from epochwatch import _notice, _session
 
 if TYPE_CHECKING:

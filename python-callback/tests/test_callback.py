@@ -9,14 +9,15 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-import epochwatch
 import keras
 import numpy as np
 import pytest
 from broker import MODES, Broker
+from training import X, Y, build, fit, weights
+
+import epochwatch
 from epochwatch import Control, EpochWatch, _callback, _session
 from epochwatch._codec import decode_event
-from training import X, Y, build, fit, weights
 
 
 def events(data: Path) -> list[dict[str, Any]]:
@@ -47,7 +48,9 @@ def test_a_fit_is_told_in_full(data: Path) -> None:
     watch = EpochWatch(name="größer", tags=["a", "b"], data=(X, Y))
     history = fit(model, watch, validation_data=(X[:16], Y[:16]))
     told = events(data)
-    assert [event["type"] for event in told] == ["run_started"] + ["epoch_ended"] * 3 + ["run_ended"]
+    assert [event["type"] for event in told] == ["run_started"] + ["epoch_ended"] * 3 + [
+        "run_ended"
+    ]
     assert [event["seq"] for event in told] == [1, 2, 3, 4, 5]
     assert {event["run"] for event in told} == {watch.run}
     bodies = [event["epoch_ended"] for event in told[1:4]]
@@ -310,7 +313,9 @@ def test_data_and_model_are_let_go_of(data: Path) -> None:
     "environ",
     [
         {"TF_CONFIG": '{"cluster":{"worker":["a","b"]},"task":{"type":"worker","index":1}}'},
-        {"TF_CONFIG": '{"cluster":{"chief":["c"],"worker":["a"]},"task":{"type":"worker","index":0}}'},
+        {
+            "TF_CONFIG": '{"cluster":{"chief":["c"],"worker":["a"]},"task":{"type":"worker","index":0}}'
+        },
         {"RANK": "1", "WORLD_SIZE": "2"},
     ],
 )

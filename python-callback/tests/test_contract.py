@@ -10,11 +10,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from epochwatch import _codec as codec
 from epochwatch import _contract as contract
 from epochwatch._readers import RefusedError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 V1 = Path(__file__).parents[2] / "ingest" / "contract" / "v1"
 GOOD = sorted(V1.glob("good/*.json"))
@@ -154,7 +155,9 @@ def test_what_is_long_is_trimmed() -> None:
     assert read.samples == 5
     assert read.layers is not None
     assert read.layers[0] == "Dense64/relu"
-    many = contract.EpochEnded(epoch=1, metrics={f"metric {i} " + "x" * 400: 0.5 for i in range(900)})
+    many = contract.EpochEnded(
+        epoch=1, metrics={f"metric {i} " + "x" * 400: 0.5 for i in range(900)}
+    )
     kept = codec.decode_event(codec.encode_event(event(many))).body
     assert isinstance(kept, contract.EpochEnded)
     assert 400 < len(kept.metrics) < 900

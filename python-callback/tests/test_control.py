@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from epochwatch import Control
 from epochwatch._contract import Command
 from epochwatch._control import OFF, Situation, decide
 from epochwatch._ledger import Ledger
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 HERE = Situation(project="p", run="r", attempt="a", now=NOW, epoch=5, epochs=20, rate=0.5)

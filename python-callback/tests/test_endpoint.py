@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from epochwatch._endpoint import find, parse, state_folder
 
 

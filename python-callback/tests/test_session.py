@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from broker import MODES, Broker
+
 from epochwatch import _session
 from epochwatch._codec import encode_command
 from epochwatch._contract import Command, EpochEnded, RunEnded, RunStarted, command_subject

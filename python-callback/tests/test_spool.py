@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from epochwatch._spool import Header, Spool, orphans
 
 HEAD = Header("p", "r", "a", "nats://127.0.0.1:4222")

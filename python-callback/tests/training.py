@@ -23,7 +23,7 @@ def build(
             keras.layers.Dense(3, activation="softmax"),
         ]
     )
-    model.compile(optimizer or keras.optimizers.SGD(0.5, momentum=0.9), loss, metrics=["accuracy"])
+    model.compile(optimizer or keras.optimizers.SGD(0.5), loss, metrics=["accuracy"])
     return model
 
 

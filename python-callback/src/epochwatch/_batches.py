@@ -60,7 +60,9 @@ def _summary(epoch: int, batches: dict[int, dict[str, float]]) -> Batches:
         batch=max(batches),
         count=len(batches),
         metrics={
-            name: _metric([numbers[name] for _, numbers in sorted(batches.items()) if name in numbers])
+            name: _metric(
+                [numbers[name] for _, numbers in sorted(batches.items()) if name in numbers]
+            )
             for name in names
         },
     )

@@ -218,7 +218,9 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self._epochs += 1
         model = self.model
         rate = self._read(model)
-        first = self._windows.first_loss if self._windows is not None and self._epochs == 1 else None
+        first = (
+            self._windows.first_loss if self._windows is not None and self._epochs == 1 else None
+        )
         session.put(
             functools.partial(  # made in the thread: here every microsecond counts
                 EpochEnded,

@@ -246,9 +246,7 @@ class Session:
             # Without a connection nobody would hear it, and later it says nothing.
             if self._link_state == "up" and not self._ending:
                 waiting = self._spool.last - self._spool.acked
-                self._queue.append(
-                    (time.time(), Heartbeat(epoch=self.epoch, spooled=waiting))
-                )
+                self._queue.append((time.time(), Heartbeat(epoch=self.epoch, spooled=waiting)))
                 self._on_wake()
 
     async def _connect_for_ever(self) -> None:
