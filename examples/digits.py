@@ -1,7 +1,7 @@
 """A learning rate that is plainly too high, left alone and watched.
 
 The handwritten digits that come with scikit-learn, one hidden layer, SGD with momentum.
-At a rate of 0.5 the loss swings instead of falling. The same training runs twice from the
+At a rate of 0.35 the loss climbs and swings instead of falling; at 0.03 all is well. The same training runs twice from the
 same weights: once left alone, once with EpochWatch. Nothing else differs, and nothing
 here knows what the daemon will find or do.
 
@@ -29,7 +29,7 @@ def build(rate):
     model = keras.Sequential(
         [
             keras.Input((64,)),
-            keras.layers.Dense(48, activation="relu"),
+            keras.layers.Dense(48, activation="elu"),
             keras.layers.Dense(10, activation="softmax"),
         ]
     )
@@ -77,7 +77,7 @@ def train(seed, rate, callbacks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=0.5)
+    parser.add_argument("--rate", type=float, default=0.35)
     args = parser.parse_args()
 
     print(f"Left alone: {EPOCHS} epochs at a rate of {args.rate:g} ...", flush=True)

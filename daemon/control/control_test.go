@@ -128,6 +128,14 @@ func TestWhatHoldsACutBack(t *testing.T) {
 			a.Effect, b.Effect = store.EffectNoDifference, store.EffectNoDifference
 			s.Commands = []store.Command{a, b}
 		},
+		"the loss has been falling since the last cut": func(s *ingest.Situation) {
+			a := applied(t, 2, 1, 0.5)
+			a.Effect = store.EffectHelped
+			s.Commands = []store.Command{a}
+			for i, v := range []float64{0.9, 0.8, 0.7, 0.6} {
+				s.Recent[i+2].Metrics["loss"] = v
+			}
+		},
 		"two commands were refused": func(s *ingest.Situation) {
 			a := store.Command{Command: contract.Command{Kind: contract.KindReduceLR}, State: store.CommandRefused}
 			s.Commands = []store.Command{a, a}
@@ -196,6 +204,16 @@ func TestTheEffectIsJudgedByWhereTheCurveWasHeading(t *testing.T) {
 		require.Len(t, got, 1, tc.name)
 		require.Equal(t, tc.want, got[0].Effect, tc.name)
 	}
+}
+
+func TestWhatHappenedOnTheWayIsNotTheCutsDoing(t *testing.T) {
+	t.Parallel()
+	// Decided after epoch 5, in force from 8: at 6 and 7 the old rate ran away.
+	s := situation(slices.Concat(swinging, []float64{6, 9, 8, 8.5, 8}))
+	s.Commands = []store.Command{applied(t, 8, 0.5, 0.15)}
+	got := control.New(control.Policy{}).Decide(s)
+	require.Len(t, got, 1)
+	require.Equal(t, store.EffectNoDifference, got[0].Effect)
 }
 
 func TestALossThatWasFallingAnywayIsNoPraise(t *testing.T) {

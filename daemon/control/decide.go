@@ -69,7 +69,7 @@ func (c *Controller) cut(s ingest.Situation, commands []store.Command) (store.Co
 		return store.Command{}, false
 	}
 	f, ok := cause(s.Findings)
-	if !ok || !mayCut(commands, s, b) {
+	if !ok || !mayCut(commands, s, b) || recovering(commands, s.Recent, metricOf(f)) {
 		return store.Command{}, false
 	}
 	now, step := last.LearningRate, stepFor(f, commands, b)

@@ -8,7 +8,8 @@
 // magnitude, and half a decade is the distance of neighbours on the usual grid 1, 3, 10.
 // A cut that made no difference is followed by the hardest step the owner allows. Two in
 // a row that did not help end the cutting: the rate is not what is wrong. A rate that
-// someone else is changing is left alone.
+// someone else is changing is left alone, and so is a loss that has been falling since the
+// last cut.
 //
 // Everything here is a function of an [ingest.Situation], which is made of stored facts:
 // deciding twice gives the same command with the same id.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"slices"
@@ -61,6 +62,23 @@ func falling(v []float64) bool {
 	return up <= 1 && v[len(v)-1] < v[0]
 }
 
+// recovering reports whether the loss has been falling since the last cut took effect:
+// what is mending itself is left alone, however far it still has to go.
+func recovering(commands []store.Command, recent []detectors.Epoch, metric string) bool {
+	for _, cmd := range slices.Backward(commands) {
+		if cmd.State != store.CommandApplied || cmd.AppliedEpoch == nil {
+			continue
+		}
+		from := slices.IndexFunc(recent, func(e detectors.Epoch) bool { return e.Epoch >= *cmd.AppliedEpoch })
+		if from < 0 {
+			return false
+		}
+		v := tail(recent[from:], metric, judgeEpochs+1)
+		return len(v) > 1 && slices.IsSortedFunc(v, func(a, b float64) int { return cmp.Compare(b, a) })
+	}
+	return false
+}
+
 // ahead goes on from was to is, apart by span epochs, for so many more. A positive loss
 // falls by a share of itself, anything else by equal steps.
 func ahead(was, is, span, more float64) float64 {
@@ -109,23 +127,28 @@ func effectOf(cmd store.Command, recent []detectors.Epoch, end int, ended bool) 
 		return store.EffectNoDifference // nothing to compare with: nothing is claimed
 	}
 	var after []float64
+	before := float64(f.Before)
 	for _, e := range recent {
-		if e.Epoch < *cmd.AppliedEpoch || e.Epoch >= end {
-			continue
-		}
 		v, ok := e.Metrics[f.Metric]
-		if !ok {
+		if !ok || e.Epoch >= end {
 			continue
 		}
 		if math.IsNaN(v) {
 			v = math.Inf(1) // not a number is as bad as a loss gets
 		}
-		after = append(after, v)
+		switch {
+		case e.Epoch >= *cmd.AppliedEpoch:
+			after = append(after, v)
+		case e.Epoch > cmd.DecidedEpoch:
+			// Trained with the old rate while the command was on its way: what happened
+			// there is not the cut's doing.
+			before = max(before, v)
+		}
 	}
 	if len(after) == 0 || len(after) < judgeEpochs && !ended {
 		return store.EffectPending
 	}
-	level, before, noise := float64(f.Level), float64(f.Before), float64(f.Noise)
+	level, noise := float64(f.Level), float64(f.Noise)
 	// The standard error of the difference of two medians (of n normal values: 1.253 σ/√n).
 	n, m := float64(min(len(after), judgeEpochs)), float64(max(f.From, 1))
 	margin := max(1.253*noise*math.Sqrt(1/n+1/m), leastChange*math.Abs(level))

@@ -77,7 +77,7 @@ func (p *page) wrapped(lead, text, style string) {
 		p.line("%s%s", prefix, p.paint(style, line))
 		line, prefix = "", indent
 	}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if line != "" && utf8.RuneCountInString(prefix)+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > p.o.Width {
 			flush()
 		}

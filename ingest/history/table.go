@@ -67,8 +67,7 @@ func readTable(in *bufio.Reader, delimiter rune, c *collector) error {
 			return nil
 		}
 		line, _ := r.FieldPos(0)
-		var bad *csv.ParseError
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
 			c.note(bad.Line, "not a row of a table: %v", bad.Err)
 			continue
 		}
