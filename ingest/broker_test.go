@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,6 +23,8 @@ import (
 
 // broker is an embedded server with the daemon's stream, of one partition.
 type broker struct {
+	options  server.Options
+	server   *server.Server
 	js       jetstream.JetStream
 	stream   jetstream.Stream
 	consumer func() jetstream.Consumer // a handle of its own, as another daemon has one
@@ -30,25 +33,21 @@ type broker struct {
 func newBroker(t testing.TB) *broker {
 	t.Helper()
 	ctx := t.Context()
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoSigs: true, NoLog: true,
-	})
-	require.NoError(t, err)
-	srv.Start()
-	t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	b := &broker{options: server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoSigs: true, NoLog: true,
+	}}
+	b.start(t)
+	t.Cleanup(func() { b.stop() })
 	connect := func() jetstream.JetStream {
-		nc, err := nats.Connect("", nats.InProcessServer(srv))
+		nc, err := nats.Connect(b.server.ClientURL(), nats.ReconnectWait(50*time.Millisecond), nats.MaxReconnects(-1))
 		require.NoError(t, err)
 		t.Cleanup(func() { closed(t, nc) })
 		js, err := jetstream.New(nc)
 		require.NoError(t, err)
 		return js
 	}
-	b := &broker{js: connect()}
+	b.js = connect()
+	var err error
 	b.stream, err = b.js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: "EPOCHWATCH", Subjects: []string{"epochwatch.v1.*.*.event"},
 		SubjectTransform: &jetstream.SubjectTransformConfig{
@@ -67,6 +66,23 @@ func newBroker(t testing.TB) *broker {
 		return c
 	}
 	return b
+}
+
+// start starts the server, again on the port and with the files it had.
+func (b *broker) start(t testing.TB) {
+	t.Helper()
+	o := b.options
+	srv, err := server.NewServer(&o)
+	require.NoError(t, err)
+	srv.Start()
+	require.True(t, srv.ReadyForConnections(10*time.Second))
+	b.server = srv
+	b.options.Port = srv.Addr().(*net.TCPAddr).Port
+}
+
+func (b *broker) stop() {
+	b.server.Shutdown()
+	b.server.WaitForShutdown()
 }
 
 // closed closes a connection and waits until it is.
@@ -247,6 +263,28 @@ func TestAnotherDaemonTakesOver(t *testing.T) {
 	require.Equal(t, want.Findings, got.Findings)
 	require.Equal(t, want.Messages, got.Messages)
 	require.Equal(t, want.Epochs, got.Epochs)
+}
+
+func TestWorkGoesOnWhenTheBrokerStartsAnew(t *testing.T) {
+	t.Parallel()
+	b, st := newBroker(t), onSQLite(t)
+	events := lesson("r1")
+	s := service(t, Options{Store: st, Now: time.Now})
+	works(t, s, b.consumer())
+	b.publish(t, events[:3]...)
+	st.until(t, "the first epochs", func() bool { return epochsOf(t, st, "r1") == 2 })
+	b.drained(t)
+	b.stop()
+	require.Eventually(t, func() bool {
+		_, heard := s.listening.since(time.Now())
+		return !heard
+	}, 20*time.Second, 10*time.Millisecond, "a run silent meanwhile would be lost")
+	b.start(t)
+	require.Eventually(t, b.js.Conn().IsConnected, 10*time.Second, 10*time.Millisecond)
+	b.publish(t, events[3:]...)
+	st.until(t, "the end of the run", func() bool { return stateIs(t, st, "r1", store.StateCompleted) })
+	require.Equal(t, 5, epochsOf(t, st, "r1"))
+	b.drained(t)
 }
 
 // forgetful is a consumer whose acknowledgements get lost: the daemon dies between commit

@@ -32,9 +32,11 @@ type Situation struct {
 	Replaying bool
 }
 
-// Policy decides what is done to a run. daemon/control implements it. Decide returns
-// new commands, and commands of s.Commands with a changed state or effect. It has no
-// side effects: it may be called again for the same situation after a failed commit.
+// Policy decides what is done to a run. daemon/control implements it. Decide is asked
+// after each run_started, epoch_ended, command_result and run_ended. It returns new
+// commands, and commands of s.Commands with a changed state or effect; of new ones with
+// the same attempt, cause and kind the first counts. It has no side effects: it may be
+// called again for the same situation after a failed commit.
 type Policy interface {
 	Decide(s Situation) []store.Command
 }

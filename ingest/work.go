@@ -81,7 +81,8 @@ func (w *worker) read(ctx context.Context, c jetstream.Consumer) error {
 	if err != nil {
 		return err
 	}
-	defer handBack(it)
+	// What the broker sent ahead is delivered again after the acknowledgement wait.
+	defer it.Stop()
 	for {
 		batch, err := w.next(ctx, it)
 		switch {
@@ -143,22 +144,6 @@ func (w *worker) next(ctx context.Context, it jetstream.MessagesContext) ([]*arr
 		batch = append(batch, read(msg, now))
 	}
 	return batch, nil
-}
-
-// handBack ends a subscription and returns what the broker sent ahead, so that it is
-// delivered again at once and not after the acknowledgement wait.
-func handBack(it jetstream.MessagesContext) {
-	it.Drain()
-	for range 2 * batchMax {
-		msg, err := it.Next(jetstream.NextMaxWait(100 * time.Millisecond))
-		if err != nil {
-			break
-		}
-		if err := msg.Nak(); err != nil {
-			break
-		}
-	}
-	it.Stop()
 }
 
 func newBackOff() *backoff.ExponentialBackOff {
