@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import sys
@@ -96,7 +97,7 @@ def test_errors_of_our_own_stay_out_of_fit(
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("planted")
 
-    for name in ("gather", "_numbers", "Session"):
+    for name in ("gather", "numbers_of", "Session"):
         monkeypatch.setattr(_callback, name, broken)
         model = build()
         fit(model, EpochWatch())
@@ -128,7 +129,7 @@ def test_batches_are_summed_up_when_asked_for(data: Path) -> None:
 
 
 def test_not_finite_values_arrive_as_what_they_are(data: Path) -> None:
-    fit(build(), EpochWatch(), x=X * np.nan)
+    fit(build(loss=lambda _, out: keras.ops.mean(out) * np.nan), EpochWatch())
     body = next(event["epoch_ended"] for event in events(data) if event["type"] == "epoch_ended")
     assert body["metrics"]["loss"] == "NaN"
 
@@ -225,10 +226,8 @@ def test_an_exception_that_the_user_handles_is_told_when_fit_is_gone(
     hook: str, error: type[BaseException], data: Path
 ) -> None:
     watch = EpochWatch()
-    try:
+    with contextlib.suppress(error):
         fit(build(), watch, Raise(error, hook))
-    except error:
-        pass
     gc.collect()
     assert watch._fit is None
     until_spooled(watch)
@@ -309,22 +308,11 @@ def test_data_and_model_are_let_go_of(data: Path) -> None:
     assert "catch_stop_iteration" not in str(vars(watch))
 
 
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"TF_CONFIG": '{"cluster":{"worker":["a","b"]},"task":{"type":"worker","index":1}}'},
-        {
-            "TF_CONFIG": '{"cluster":{"chief":["c"],"worker":["a"]},"task":{"type":"worker","index":0}}'
-        },
-        {"RANK": "1", "WORLD_SIZE": "2"},
-    ],
-)
-def test_only_the_chief_publishes(
-    environ: dict[str, str], data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.modules["jax"], "process_index", lambda: 1, raising=False) if (
-        keras.backend.backend() == "jax"
-    ) else [monkeypatch.setenv(name, value) for name, value in environ.items()]
+def test_only_the_chief_publishes(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if keras.backend.backend() == "jax":
+        monkeypatch.setattr(sys.modules["jax"], "process_index", lambda: 1)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     watch = EpochWatch()
     fit(build(), watch, epochs=1)
     assert watch._session is None

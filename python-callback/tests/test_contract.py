@@ -44,8 +44,8 @@ def bits(value: Any) -> Any:
 
 
 def event(body: contract.Body, **head: Any) -> contract.Event:
-    names = {"project": "p", "run": "r", "attempt": "a", "seq": 1, "time": WHEN} | head
-    return contract.Event(type=contract.TYPES[type(body)], body=body, **names)
+    names: dict[str, Any] = {"project": "p", "run": "r", "attempt": "a", "seq": 1, "time": WHEN}
+    return contract.Event(type=contract.TYPES[type(body)], body=body, **(names | head))
 
 
 def test_the_golden_folder_is_there() -> None:

@@ -25,7 +25,7 @@ def test_secrets_are_taken_from_the_address_or_beside_it() -> None:
     environ = {"EPOCHWATCH_TOKEN": "beside", "EPOCHWATCH_CREDS": "/creds"}
     address = find("nats://s3cret@host:4222", environ).address()
     assert address is not None
-    assert address.token == "s3cret"
+    assert address.token == "s3cret"  # noqa: S105
     assert address.urls == ("nats://host:4222",)
     assert "s3cret" not in f"{address} {find('nats://s3cret@host').shown}"
     address = find("host", environ).address()

@@ -66,7 +66,7 @@ class Order(keras.callbacks.Callback):  # type: ignore[misc]
         epoch = session.epoch or 0
         if batch == 0 and epoch in self.orders:
             head = session.head
-            order = {
+            order: dict[str, Any] = {
                 "id": f"c{epoch}",
                 "kind": "reduce_lr",
                 "project": head.project,
@@ -75,8 +75,8 @@ class Order(keras.callbacks.Callback):  # type: ignore[misc]
                 "issued_by": "policy",
                 "expires_at": datetime.now(UTC) + timedelta(minutes=1),
                 "expires_epoch": epoch + 3,
-            } | self.orders[epoch]
-            session.commands.append(Command(**order))
+            }
+            session.commands.append(Command(**(order | self.orders[epoch])))
 
 
 def answers(data: Path) -> list[dict[str, Any]]:
@@ -240,6 +240,33 @@ def test_a_healthy_run_with_a_schedule_is_not_touched(data: Path) -> None:
     rates = [body["epoch_ended"]["learning_rate"] for body in bodies]
     assert len(set(rates)) == 3
     assert all("controllers" not in body["epoch_ended"] for body in bodies)
+
+
+def test_a_fit_that_failed_behind_a_cut_gets_its_schedule_back(data: Path) -> None:
+    class Fail(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            del logs
+            if epoch == 2:
+                raise ValueError("planted")
+
+    model = scheduled("CosineDecay")
+    schedule = model.optimizer._learning_rate
+    watch = EpochWatch(control=Control(hardest_factor=1e-3))
+    order = Order(watch, {0: {"wanted": 0.01}})
+    kept = None
+    try:
+        fit(model, watch, order, Fail(), epochs=4)
+    except ValueError as error:
+        kept = error  # and with it the frames of fit, as in a notebook
+    assert model.optimizer._learning_rate is not schedule or watch._fit is None
+    order.orders = {}
+    steps = Steps()
+    fit(model, watch, order, steps, epochs=2)
+    assert kept is not None
+    assert model.optimizer._learning_rate is schedule
+    assert steps.rates[0] == pytest.approx(float(schedule(8)))
+    assert steps.moved[0] > 0
+    assert [answer["outcome"] for answer in answers(data)] == ["applied"]
 
 
 LOAD = """

@@ -152,10 +152,10 @@ def test_a_daemon_that_moves_is_found_again(data: Path, tmp_path: Path) -> None:
     session = begin(None, tmp_path)
     epochs(session)
     until(lambda: session._link_state == "absent")
-    with Broker(token="one") as first:
+    with Broker(token="one") as first:  # noqa: S106
         write(first, "one")
         first.wait(lambda: len(first.events) == 4)
-    with Broker(token="two") as second:
+    with Broker(token="two") as second:  # noqa: S106
         write(second, "two")
         session.end(ENDED)
         second.wait(lambda: len(second.events) == 1)

@@ -21,7 +21,6 @@ except ImportError as _error:
     ) from _error
 
 from ._batches import BatchWindows
-from ._codec import short_name
 from ._contract import CommandResult, EpochEnded, RunEnded, RunStarted, valid_name
 from ._control import OFF, Control, Situation, decide, same_rate
 from ._endpoint import Target, find, parse
@@ -29,6 +28,7 @@ from ._facts import gather
 from ._fit import Fit, Terminations
 from ._ids import run_id, uuid7
 from ._ledger import Ledger
+from ._logs import numbers_of, suspects
 from ._notice import LOG, warn_once
 from ._origin import add_origin, is_chief
 from ._rate import CannotChangeError, Rate
@@ -145,12 +145,12 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         """Start an attempt and tell what is trained."""
         del logs
         session = self._session
-        if session is not None and self._fit is not None:
-            if not session.mine:
-                return  # a fit within a forked worker of a run that another process tells
+        if session is not None and self._fit is not None and not session.mine:
+            return  # a fit within a forked worker of a run that another process tells
+        self._rate.restore(self._model)  # of a fit that was left by an exception
+        if self._fit is not None:
             self._fit.leave("failed", "another fit began")
         self._session = None
-        self._rate.restore(self._model)
         if not is_chief(keras.backend.backend()):
             return
         target = self._find()
@@ -163,7 +163,7 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self._epochs = 0
         self._stopped = ""
         self._began = time.perf_counter()
-        self._windows = BatchWindows(self._batch_size, _numbers) if self._batch_size else None
+        self._windows = BatchWindows(self._batch_size, numbers_of) if self._batch_size else None
         session.watch = fit.look
         self._thread = threading.get_ident()
         self._terminations = Terminations(lambda: fit.leave("interrupted", "SIGTERM"))
@@ -225,7 +225,7 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
             functools.partial(  # made in the thread: here every microsecond counts
                 EpochEnded,
                 epoch=epoch,
-                metrics=_numbers(logs or {}),
+                metrics=numbers_of(logs or {}),
                 learning_rate=rate,
                 seconds=seconds,
                 step=self._step(model),
@@ -275,7 +275,7 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
                 session.put(late)
         if threading.get_ident() == self._thread:  # else the next fit does it
             with contextlib.suppress(Exception):
-                self._rate.restore(self._model)
+                self._rate.restore()
         ended = RunEnded(state=state, reason=reason or None, epochs=self._epochs)
         session.end(ended, wait=wait)
 
@@ -302,7 +302,7 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
             return None
         if is_schedule(getattr(model.optimizer, "_learning_rate", None)) or self._rate.scaled:
             return None
-        return _suspects(self._fit.siblings if self._fit is not None else [])
+        return suspects(self._fit.siblings if self._fit is not None else [])
 
     def _apply(self, session: Session, epoch: int, *, ended: bool) -> None:
         """Answer each command that waits, at an epoch boundary on the training thread."""
@@ -355,38 +355,6 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
                 return answer
         answer.epoch = epoch
         return answer
-
-
-def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Return the very keys and values of Keras' logs, as numbers that JSON can hold exactly."""
-    numbers: dict[str, float] = {}
-    for key, value in logs.items():
-        kind = type(value)
-        if kind is not float and (kind is not int or abs(value) > _EXACT):
-            if isinstance(value, str | bytes) or getattr(value, "shape", None):
-                continue  # not a number: the contract has no place for it
-            try:
-                value = float(value)  # noqa: PLW2901
-            except (TypeError, ValueError, OverflowError):
-                continue
-        numbers[key if type(key) is str and len(key) < _SHORT else short_name(str(key))] = value
-    return numbers
-
-
-_EXACT = 2**53
-_SHORT = 128
-
-
-def _suspects(siblings: list[Any]) -> list[str]:
-    known = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
-    names = [type(each).__name__ for each in siblings if isinstance(each, known)]
-    if not names:
-        names = [
-            type(each).__name__
-            for each in siblings
-            if not isinstance(each, EpochWatch) and not type(each).__module__.startswith("keras.")
-        ]
-    return sorted(set(names)) or ["unknown"]
 
 
 _active: weakref.WeakSet[EpochWatch] = weakref.WeakSet()

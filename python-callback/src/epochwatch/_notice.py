@@ -9,7 +9,7 @@ LOG = logging.getLogger("epochwatch")
 THREAD_PREFIX = "epochwatch-"
 
 _said: set[tuple[str, str]] = set()
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may warn too
 
 
 def warn_once(problem: str, about: str, message: str) -> None:

@@ -80,11 +80,11 @@ class Rate:
             self._scaled = Scaled.install(model, outer, optimizer)
         self._scaled.scale(wanted / current)
 
-    def restore(self, model: Any) -> None:
-        """Put the user's own schedule back, at the end of fit."""
+    def restore(self, fitted: Any = None) -> None:
+        """Put the user's own schedule back; fitted is the model of a fit that begins."""
         scaled, self._scaled = self._scaled, None
         if scaled is not None:
-            scaled.remove(model)
+            scaled.remove(fitting=scaled.model is fitted)
 
 
 def _inner(optimizer: Any) -> Any:

@@ -61,7 +61,8 @@ class _Product(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 class Scaled:
     """The product in place of a schedule, from the first cut to the end of fit."""
 
-    def __init__(self, outer: Any, optimizer: Any) -> None:
+    def __init__(self, model: Any, outer: Any, optimizer: Any) -> None:
+        self.model = model
         self._outer = outer
         self._optimizer = optimizer
         self._inner = optimizer._learning_rate  # noqa: SLF001
@@ -70,7 +71,7 @@ class Scaled:
     @classmethod
     def install(cls, model: Any, outer: Any, optimizer: Any) -> Scaled:
         """Put the product in place; the training step is compiled again, once."""
-        scaled = cls(outer, optimizer)
+        scaled = cls(model, outer, optimizer)
         # The variable must be part of the traced state, or its value is baked in (JAX).
         optimizer._track_variable(scaled._factor)  # noqa: SLF001
         optimizer._learning_rate = _Product(scaled._inner, scaled._factor)  # noqa: SLF001
@@ -110,12 +111,18 @@ class Scaled:
 
             each.save_own_variables = save_own_variables
 
-    def remove(self, model: Any) -> None:
-        """Put the user's own schedule object back and leave no trace."""
+    def remove(self, *, fitting: bool) -> None:
+        """Put the user's own schedule object back and leave no trace.
+
+        fitting says that a fit of the model begins: Keras has made its training step already.
+        """
         optimizer = self._optimizer
         optimizer._learning_rate = self._inner  # noqa: SLF001
         optimizer._untrack_variable(self._factor)  # noqa: SLF001
         for each in (optimizer, self._outer):
             for name in ("get_config", "save_own_variables"):
                 each.__dict__.pop(name, None)
-        model.train_function = None
+        if fitting:
+            self.model.make_train_function(force=True)
+        else:
+            self.model.train_function = None

@@ -45,6 +45,9 @@ _SPOOL_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 0.2
 """The longest that the end of the process waits for a thread to let go of its files."""
 
+_RING: Final = "ring"
+_SILENCE: Final = "silence"
+
 
 class Session:
     """One attempt's way to the daemon. The methods are for the training thread."""
@@ -60,7 +63,7 @@ class Session:
         self._folder = folder
         self._queue: deque[tuple[float, Body | Callable[[], Body]]] = deque()
         self._pid = os.getpid()
-        self._bell: SimpleQueue[bool] = SimpleQueue()
+        self._bell: SimpleQueue[str] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._woken = False
         self._state = threading.Condition()
@@ -97,11 +100,11 @@ class Session:
     def _wake(self) -> None:
         # Not call_soon_threadsafe: it writes to a socket and lets go of the interpreter lock
         # for that, and the training thread would wait to get it back (77 µs against 3).
-        self._bell.put(True)
+        self._bell.put(_RING)
 
     def _carry(self, loop: Loop) -> None:
         """Pass the bell on to the loop, in a thread of its own."""
-        while self._bell.get():
+        while self._bell.get() == _RING:
             try:
                 loop.call_soon_threadsafe(self._on_wake)
             except RuntimeError:  # the loop is closed
@@ -156,7 +159,7 @@ class Session:
             warn_once("internal", "", f"stopped watching: {type(error).__name__}: {error}")
             LOG.debug("session ended", exc_info=True)
         finally:
-            self._bell.put(False)
+            self._bell.put(_SILENCE)
             _sessions.discard(self)
             self._set(delivered=True)
             with contextlib.suppress(Exception):
