@@ -198,7 +198,7 @@ controls = st.builds(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(controls, st.floats(1e-5, 2), steps)
 def test_whatever_arrives_the_rate_stays_within_the_bounds(
     control: Control, rate: float, sequence: list[tuple[Command, float | None, int]]

@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ._contract import COMMAND_KINDS, MODES, Bounds, Command
+
+if TYPE_CHECKING:
+    from collections.abc import Set
 
 TOLERANCE: Final = 1e-5
 """How far two rates may be apart and still be the same: optimizers hold float32."""
@@ -43,7 +46,7 @@ class Control:
     hardest_factor: float = 0.1
     max_cuts: int = 6
     cooldown_epochs: int = 2
-    allow: frozenset[str] = field(default_factory=lambda: frozenset({"reduce_lr", "rollback"}))
+    allow: Set[str] = field(default_factory=lambda: frozenset({"reduce_lr", "rollback"}))
 
     def __post_init__(self) -> None:
         """Refuse bounds that are none."""
