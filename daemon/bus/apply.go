@@ -121,6 +121,8 @@ var streamFields = []field[jetstream.StreamConfig]{
 	{"max_msg_size", func(c jetstream.StreamConfig) string { return limit(int64(c.MaxMsgSize)) }},
 	{"duplicate_window", func(c jetstream.StreamConfig) string { return show(c.Duplicates) }},
 	{"no_ack", func(c jetstream.StreamConfig) string { return show(c.NoAck) }},
+	{"deny_delete", func(c jetstream.StreamConfig) string { return show(c.DenyDelete) }},
+	{"deny_purge", func(c jetstream.StreamConfig) string { return show(c.DenyPurge) }},
 	{"sealed", func(c jetstream.StreamConfig) string { return show(c.Sealed) }},
 }
 

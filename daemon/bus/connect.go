@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +58,7 @@ func connect(ctx context.Context, urls []string, name string, log *slog.Logger, 
 		}),
 	}
 	nc, err := nats.Connect(strings.Join(urls, ","), append(opts, login...)...)
-	dialer.connected.Store(true)
+	dialer.release()
 	if err == nil {
 		return nc, nil
 	}
@@ -72,17 +73,41 @@ func connect(ctx context.Context, urls []string, name string, log *slog.Logger, 
 	}
 }
 
-// contextDialer lets a context end the first connecting; reconnecting goes on without it.
+// contextDialer lets a context end the first connecting, also while a server that accepted
+// says nothing; reconnecting goes on without the context.
 type contextDialer struct {
 	ctx       context.Context
 	connected atomic.Bool
+
+	mu    sync.Mutex
+	stops []func() bool
 }
 
 // Dial implements nats.CustomDialer.
 func (d *contextDialer) Dial(network, address string) (net.Conn, error) {
-	ctx := d.ctx
+	dialer := net.Dialer{Timeout: connectTimeout}
 	if d.connected.Load() {
-		ctx = context.Background()
+		return dialer.Dial(network, address) // it outlives the context of connect
 	}
-	return (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, network, address)
+	conn, err := dialer.DialContext(d.ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stops = append(d.stops, context.AfterFunc(d.ctx, func() {
+		_ = conn.Close() // the read that is under way tells
+	}))
+	return conn, nil
+}
+
+// release frees the connection from the context.
+func (d *contextDialer) release() {
+	d.connected.Store(true)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, stop := range d.stops {
+		stop()
+	}
+	d.stops = nil
 }

@@ -18,8 +18,9 @@
 // pull comes for PinnedTTL: pull with an expiry of at most PinnedTTL - AckWait, and report
 // progress on what takes longer than AckWait. A message that is not acknowledged within
 // AckWait is due again. AckWait plus that expiry is not more than PinnedTTL, so what a dead
-// daemon left unacknowledged is due before the pin moves, and the next daemon gets it first
-// and in order.
+// daemon left unacknowledged is due before the pin moves, and the next daemon gets it before
+// anything new. Among messages that are delivered again JetStream keeps no order: only the
+// sequence numbers do.
 //
 // # Who may say what
 //

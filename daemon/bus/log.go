@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 // debug level: a trainer with a wrong token knocks several times a second.
 const repeatAfter = time.Minute
 
+// maxKinds bounds how many kinds of complaint are remembered.
+const maxKinds = 256
+
 // serverLog hands what the embedded server says to slog. The server's notices tell of its
 // start and stop, which the daemon tells of itself: they are debug. Its own debugging and
 // tracing stay off; they would cost on every message.
@@ -22,7 +26,7 @@ type serverLog struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	last  map[string]time.Time // by format: when it was last shown
+	last  map[string]time.Time // by kind of complaint: when it was last shown
 	fatal error
 }
 
@@ -70,16 +74,28 @@ func (l *serverLog) failed() error {
 }
 
 // level is the level of a complaint, lowered when the like was shown a short while ago.
-// There are as many formats as the server has lines of code that complain.
 func (l *serverLog) level(first slog.Level, format string) slog.Level {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
-	if last, ok := l.last[format]; ok && now.Sub(last) < repeatAfter {
+	kind, now := kindOf(format), l.now()
+	if last, ok := l.last[kind]; ok && now.Sub(last) < repeatAfter {
 		return slog.LevelDebug
 	}
-	l.last[format] = now
+	if len(l.last) >= maxKinds {
+		clear(l.last)
+	}
+	l.last[kind] = now
 	return first
+}
+
+// kindOf is what a complaint is about. The server puts address and number of the client
+// before the format, and often what the client said behind it.
+func kindOf(format string) string {
+	if _, rest, ok := strings.Cut(format, " - cid:"); ok {
+		_, format, _ = strings.Cut(rest, " - ")
+	}
+	words := strings.Fields(format)
+	return strings.Join(words[:min(len(words), 2)], " ")
 }
 
 func (l *serverLog) say(level slog.Level, format string, args []any) {

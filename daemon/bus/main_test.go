@@ -3,6 +3,7 @@ package bus_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -55,7 +56,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 
 func closeBus(t testing.TB, b *bus.Bus) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) //nolint:usetesting // t.Context has ended in Cleanup
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	require.NoError(t, b.Close(ctx))
 }
@@ -96,4 +97,20 @@ func connect(t testing.TB, url, token string, opts ...nats.Option) *nats.Conn {
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	return nc
+}
+
+// restartable starts an outside server on a folder and a port, 0 for any.
+func restartable(dir string, port int) (*server.Server, error) {
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
+	if err != nil {
+		return nil, err
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		return nil, errors.New("the server did not start")
+	}
+	return s, nil
 }

@@ -46,6 +46,10 @@ func streamConfig(partitions, replicas int) jetstream.StreamConfig {
 		Replicas:   replicas,
 		MaxAge:     maxAge,
 		Duplicates: duplicates,
+		// Nobody takes events out by the API, least of all a trainer who has the server send
+		// an acknowledgement, which reads like a request to purge, to the API.
+		DenyDelete: true,
+		DenyPurge:  true,
 		// Project and run together choose the partition; the stored subject still names both.
 		SubjectTransform: &jetstream.SubjectTransformConfig{
 			Source:      contract.EventSubject("*", "*"),
