@@ -100,7 +100,7 @@ def test_refused_is_absent(tmp_path: Path, broker: Broker) -> None:
 def test_a_bad_broker_costs_two_seconds_at_most_and_no_event(
     mode: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert _session._END_SECONDS == 2
+    assert 1.9 < _session._END_SECONDS < 2
     if mode != "silent":  # one of them in full, the others in less of the suite's time
         monkeypatch.setattr(_session, "_END_SECONDS", 0.4)
     with Broker(mode) as broker:
@@ -198,6 +198,23 @@ def test_the_next_session_delivers_what_a_dead_one_left(broker: Broker, tmp_path
     until(lambda: not list(tmp_path.glob("p.dead.*")))
     assert list(tmp_path.glob("p.other.*"))
     session.end(ENDED)
+
+
+def test_fits_without_a_daemon_do_not_add_up(data: Path, tmp_path: Path) -> None:
+    for number in range(5):
+        session = begin(None, tmp_path, f"r{number}")
+        epochs(session)
+        session.end(ENDED)
+        until(lambda: len(_session.live_sessions()) == 1)
+    with Broker() as broker:
+        data.mkdir()
+        (data / "endpoint.json").write_text(json.dumps({"nats": broker.url, "token": "t"}))
+        session = begin(None, tmp_path, "last")
+        broker.wait(lambda: len(broker.events) == 25)
+        assert {event["run"] for event in broker.events} == {f"r{n}" for n in range(5)}
+        session.end(ENDED)
+        broker.wait(lambda: len(broker.events) == 26)
+    until(lambda: not list(tmp_path.glob("*.jsonl")))
 
 
 def test_a_long_backlog_goes_out_in_windows(broker: Broker, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ._contract import COMMAND_KINDS, MODES, Bounds, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Set as AbstractSet
 
 TOLERANCE: Final = 1e-5
 """How far two rates may be apart and still be the same: optimizers hold float32."""
@@ -46,7 +46,7 @@ class Control:
     hardest_factor: float = 0.1
     max_cuts: int = 6
     cooldown_epochs: int = 2
-    allow: Set[str] = field(default_factory=lambda: frozenset({"reduce_lr", "rollback"}))
+    allow: AbstractSet[str] = field(default_factory=lambda: frozenset({"reduce_lr", "rollback"}))
 
     def __post_init__(self) -> None:
         """Refuse bounds that are none."""

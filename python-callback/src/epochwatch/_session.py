@@ -38,7 +38,8 @@ HEARTBEAT_SECONDS: Final = 10.0
 QUEUE_LENGTH: Final = 10_000
 _SLOT_LENGTH: Final = 1_000
 _DELAY_SECONDS: Final = (0.25, 1.0)
-_END_SECONDS: Final = 2.0
+_SWEEP_SECONDS: Final = 5.0
+_END_SECONDS: Final = 1.95
 """The longest that the end of fit waits for a broker that is or was there."""
 _SPOOL_SECONDS: Final = 0.1
 """The longest that it waits for the spool when there is no broker."""
@@ -81,11 +82,23 @@ class Session:
         return self._pid == os.getpid()
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread, and take over from those whose fit is over and who wait in vain.
+
+        They would else add up where many fits follow each other without a daemon; what they
+        let go of, this one delivers as it does a dead process's.
+        """
+        for other in live_sessions():
+            other.give_way(self.head.url, self._folder)
         self._thread = threading.Thread(
             target=self._run, name=THREAD_PREFIX + "session", daemon=True
         )
         self._thread.start()
+
+    def give_way(self, url: str | None, folder: Path) -> None:
+        """Stop waiting for a broker that is not there, when the fit is over."""
+        same = (url, folder) == (self.head.url, self._folder)
+        if same and self._ending and self._link_state != "up":
+            self.stop(0)
 
     def put(self, body: Body | Callable[[], Body]) -> None:
         """Hand over one event, in microseconds; a function makes its body in the thread."""
@@ -179,6 +192,7 @@ class Session:
                 await self._changed.wait()
                 self._changed.clear()
         finally:
+            self._on_wake()  # what was put last must be on disk
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=1)
@@ -283,11 +297,16 @@ class Session:
         head = self.head
         await link.subscribe(command_subject(head.project, head.run), self._hear)
         self._set(link="up")
-        sweeping = asyncio.ensure_future(sweep(link, self._folder, self._target.url))
+        sweeping = asyncio.ensure_future(self._sweep_for_ever(link))
         try:
             await self._delivery.run(link, self._progress)
         finally:
             sweeping.cancel()
+
+    async def _sweep_for_ever(self, link: Link) -> None:
+        while True:
+            await sweep(link, self._folder, self._target.url)
+            await asyncio.sleep(_SWEEP_SECONDS)
 
     def _progress(self) -> None:
         if self._done:
