@@ -10,7 +10,7 @@ type climb struct {
 	raw   int     // index of the lowest single point
 	after int     // points after best
 	noise float64 // standard deviation of a point around the trend
-	rise  float64 // mean of the last three points above level
+	rise  float64 // mean of the last points above level: three, of long histories an eighth
 	share float64 // of the points after best, those above level
 	limit float64 // what sets the bar for this run's length; see bar
 	span  float64 // highest point less lowest
@@ -56,7 +56,7 @@ func climbOf(s *series) climb {
 		}
 	}
 	c.share = float64(above) / float64(c.after)
-	c.rise = mean(p[n-3:]) - c.level
+	c.rise = mean(p[max(c.best+1, n-max(3, n/8)):]) - c.level
 	if c.rise <= 0 || c.share < 0.5 {
 		return c
 	}

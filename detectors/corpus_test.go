@@ -25,7 +25,6 @@ type curve struct {
 	ID             string                `json:"id"`
 	Source         string                `json:"source"`
 	Metrics        map[string][]anything `json:"metrics"`
-	Epochs         []int                 `json:"epochs"`
 	FirstEpoch     int                   `json:"first_epoch"`
 	FirstBatchLoss *contract.Number      `json:"first_batch_loss"`
 	Labels         map[string]*int       `json:"-"`

@@ -17,7 +17,7 @@ var lrTooHighDetector = &detector{
 				Source: "small trainings over six decades of rates: fewer mistake one bad epoch for swings, more only wait",
 			},
 			{
-				Name: "swing", Doc: "least mean of the upward steps (a downward one counts 0), as a share of the level", Unit: unitShare, Default: 0.1, Min: 0.01, Max: 10,
+				Name: "swing", Doc: "least mean of the upward steps (a downward one counts 0), as a share of the level", Unit: unitShare, Default: 0.08, Min: 0.01, Max: 10,
 				Source: "small trainings: 0 of 84 at sound rates reach it together with start",
 			},
 			{
@@ -71,6 +71,8 @@ type lrTooHigh struct {
 	steps                             int
 	swing, start, progress, untrained float64
 	first                             float64 // loss of the first epoch
+	level                             float64 // mean loss when swings were found
+	calm                              int     // epochs since, without swings
 }
 
 func (l *lrTooHigh) decide(r *run, out *say) {
@@ -112,13 +114,16 @@ func (l *lrTooHigh) judge(r *run, s *series, open bool) decision {
 	}
 	w := tail[len(tail)-l.steps-1:]
 	m := l.measure(r, w)
-	d.holds = open && m.up > l.swing/2 && m.ofStart > l.start/2
+	d.holds = open && l.goesOn(&m, mean(w))
 	if since <= l.steps || m.ups < 2 || m.up < l.swing || m.ofStart < l.start || m.up < 0.4*m.path || l.advances(tail, since) {
 		return d
 	}
 	d.severity, d.reason, d.onset = SeverityWarning, "swings", int(w[0].epoch)
 	if isFinite(r.untrained) && mean(w) > r.untrained {
 		d.severity = SeverityCritical
+	}
+	if !open {
+		l.level, l.calm = mean(w), 0
 	}
 	d.with("lowest", m.lowest)
 	d.with("highest", m.highest)
@@ -160,6 +165,17 @@ func (l *lrTooHigh) measure(r *run, w []point) swings {
 	start = max(math.Abs(start), math.SmallestNonzeroFloat64)
 	m.up, m.path, m.ofStart = up/n/level, path/n/level, up/n/start
 	return m
+}
+
+// goesOn reports whether swings that were found still stand: until the loss has calmed
+// down and fallen, or has been calm for twice the epochs looked at.
+func (l *lrTooHigh) goesOn(m *swings, now float64) bool {
+	if m.up > l.swing/2 && m.ofStart > l.start/2 {
+		l.calm = 0
+		return true
+	}
+	l.calm++
+	return l.level-now < l.progress*math.Abs(l.level) && l.calm < 2*l.steps
 }
 
 // advances reports whether the loss, swings or not, is well below what it was before.

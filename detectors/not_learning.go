@@ -27,6 +27,7 @@ var notLearningDetector = &detector{
 		},
 		Reasons: []Reason{
 			{"flat_from_start", "the loss has moved by less than span since the first epoch"},
+			{"creeps", "as before, but it has fallen in nearly every epoch, for 15 of them: information, not alarm"},
 			{"stands_still", "the loss is the same number epoch after epoch, above what it had reached or never below its start"},
 			{"at_chance", "the loss is that of guessing every class alike"},
 		},
@@ -46,6 +47,8 @@ var notLearningDetector = &detector{
 		switch d.reason {
 		case "at_chance":
 			s += fmt.Sprintf(", which is the loss of guessing (%.4g)", d.get("chance"))
+		case "creeps":
+			return fmt.Sprintf("%s falls, but has moved by only %.2g %% since epoch %d: far too slowly.", d.metric, 100*d.get("span"), d.onset), usual
 		case "flat_from_start":
 			s += fmt.Sprintf(" and has moved by no more than %.2g %%", 100*d.get("span"))
 		}
@@ -80,7 +83,9 @@ func (l *notLearning) judge(r *run, s *series, open bool) decision {
 	switch tail := s.lasts(); {
 	case level == 0:
 		return decision{}
-	case s.count >= l.epochs && span <= l.span && !creeps(all, s.count):
+	case s.count >= 15 && span <= l.span && creeps(all):
+		d.reason, d.severity, d.confidence = "creeps", SeverityInfo, 0.6
+	case s.count >= l.epochs && span <= l.span && !creeps(all):
 		d.reason = "flat_from_start"
 	case s.count >= l.still && len(tail) >= l.still && same(tail[len(tail)-l.still:], l.span/10):
 		if reached := all[0].y - lo; reached > 2*l.span*math.Abs(all[0].y) && s.last() <= lo+0.02*reached {
@@ -91,7 +96,9 @@ func (l *notLearning) judge(r *run, s *series, open bool) decision {
 	default:
 		return decision{holds: open && (span <= 1.5*l.span || same(tail[max(0, len(tail)-l.still):], l.span/5))}
 	}
-	d.severity = SeverityWarning
+	if d.severity == "" {
+		d.severity = SeverityWarning
+	}
 	if c := r.now.facts.chanceLoss(); math.Abs(s.last()-c) < 0.02*c {
 		d.reason, d.confidence = "at_chance", 0.95
 		d.with("chance", c)
@@ -113,13 +120,13 @@ func same(p []point, share float64) bool {
 }
 
 // creeps reports whether a loss that has hardly moved has fallen in nearly every epoch:
-// slow, but learning. After 15 epochs it does not count any more.
-func creeps(p []point, epochs int) bool {
+// slow, but learning.
+func creeps(p []point) bool {
 	falls := 0
 	for i := 1; i < len(p); i++ {
 		if p[i].y < p[i-1].y {
 			falls++
 		}
 	}
-	return epochs < 15 && 10*falls >= 9*(len(p)-1)
+	return 10*falls >= 9*(len(p)-1)
 }
