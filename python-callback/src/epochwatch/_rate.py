@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import keras
 import numpy as np
 
 from ._scaled import Scaled, is_schedule
@@ -18,6 +19,7 @@ class CannotChangeError(Exception):
     """The rate of this model cannot be changed; the message says why."""
 
 
+_JAX: Final = keras.backend.backend() == "jax"
 _SEVERAL: Final = "the model trains with several optimizers"
 
 
@@ -40,8 +42,7 @@ class Rate:
             return None
         rate = optimizer._learning_rate  # noqa: SLF001 # the property costs twice as much
         if hasattr(rate, "value") and not callable(rate):
-            # np.asarray: a tenth of what float() of a fresh JAX array costs
-            return float(np.asarray(rate.value))
+            return float(_number(rate))
         return float(np.asarray(optimizer.learning_rate))
 
     @staticmethod
@@ -50,7 +51,7 @@ class Rate:
         optimizer = getattr(model, "optimizer", None)
         if optimizer is None or not hasattr(optimizer, "iterations"):
             return None
-        return int(np.asarray(optimizer.iterations.value))
+        return int(_number(optimizer.iterations))
 
     def set(self, model: Any, wanted: float) -> float:
         """Set the rate and return it read back; CannotChangeError when it stayed another."""
@@ -87,6 +88,15 @@ class Rate:
             scaled.remove(fitting=scaled.model is fitted)
 
 
+def _number(variable: Any) -> Any:
+    """Return what holds a variable's number, the way that costs least.
+
+    Measured on a slow machine, behind an epoch: on JAX 6 µs as an array against 83 as a
+    number, on TensorFlow 144 against 39.
+    """
+    return np.asarray(variable.value) if _JAX else variable
+
+
 def _inner(optimizer: Any) -> Any:
     """Return the optimizer inside loss scaling, whose own rate is a decoy of 0."""
     inner = getattr(optimizer, "inner_optimizer", None)
@@ -95,8 +105,6 @@ def _inner(optimizer: Any) -> Any:
 
 def _others(model: Any, known: Any) -> bool:
     """Whether other optimizers hang in the model, as a GAN's do."""
-    from keras.optimizers import Optimizer  # noqa: PLC0415 # Keras is the user's
-
     found: list[Any] = []
     for name, value in vars(model).items():
         if name.startswith("_self_"):
@@ -107,4 +115,4 @@ def _others(model: Any, known: Any) -> bool:
             found.extend(value)
         else:
             found.append(value)
-    return any(isinstance(each, Optimizer) and each is not known for each in found)
+    return any(isinstance(each, keras.optimizers.Optimizer) and each is not known for each in found)
