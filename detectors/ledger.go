@@ -22,9 +22,15 @@ func (l *ledger) note(t ChangeType, i int) {
 	l.changes = append(l.changes, Change{Type: t, Finding: f})
 }
 
-// find returns the index of the finding that a decision is about, or -1.
+// What find returns where there is no finding of the decision's key.
+const (
+	isNew   = -1
+	tooMany = -2 // and none of the same kind that could be opened again instead
+)
+
+// find returns the index of the finding that a decision is about.
 func (l *ledger) find(k Kind, d *decision) int {
-	last, n := -1, 0
+	last, n := tooMany, 0
 	for i := range l.findings {
 		f := &l.findings[i]
 		if f.Kind != k || f.Metric != d.metric {
@@ -33,20 +39,23 @@ func (l *ledger) find(k Kind, d *decision) int {
 		if f.OnsetEpoch == d.onset {
 			return i
 		}
-		last = i
+		if f.OnsetEpoch <= d.onset {
+			last = i
+		}
 		n++
 	}
 	if n >= maxFindings {
 		return last
 	}
-	return -1
+	return isNew
 }
 
 // opened enters a finding, or opens the one of the same key again, and returns its
-// index plus one.
+// index plus one; 0 when there is no room for it.
 func (l *ledger) opened(s *say, d *decision) int {
 	i := l.find(s.d.spec.Kind, d)
 	switch {
+	case i == tooMany:
 	case i >= 0 && s.quiet:
 	case i >= 0:
 		f := &l.findings[i]
@@ -61,7 +70,7 @@ func (l *ledger) opened(s *say, d *decision) int {
 		l.fill(s, i, d)
 		l.note(Opened, i)
 	}
-	return i + 1
+	return max(0, i+1)
 }
 
 func (l *ledger) escalated(s *say, i int, d *decision) {

@@ -35,8 +35,12 @@ type series struct {
 	fresh, whole bool
 }
 
-// add takes the value of an epoch.
+// huge bounds what a history holds, so that no sum or difference of it overflows.
+const huge = 1e290
+
+// add takes the value of an epoch, which must be finite.
 func (s *series) add(epoch int, y float64) {
+	y = max(-huge, min(huge, y))
 	if s.stride == 0 {
 		s.stride = 1
 	}
