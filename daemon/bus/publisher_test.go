@@ -25,8 +25,7 @@ func TestDialPublishesAsATrainer(t *testing.T) {
 		require.NoError(t, p.Publish(t.Context(), event, "run.a.1", []byte("x")))
 	}
 	require.NoError(t, b.Publish(t.Context(), event, "run.a.1", []byte("x")))
-	// The figure of the stream follows the acknowledgement by a moment.
-	require.Eventually(t, func() bool { return messages(t, b) == 1 }, 5*time.Second, 10*time.Millisecond)
+	holds(t, b, 1)
 	require.Error(t, p.Publish(within(t, 300*time.Millisecond), "epochwatch.v1.proj.run.command", "x", nil))
 }
 
