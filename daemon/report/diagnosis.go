@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/ingest/contract"
@@ -38,9 +39,6 @@ type Diagnosis struct {
 	FirstEpoch int       `json:"first_epoch"`
 	Verdict    Verdict   `json:"verdict"`
 	Findings   []Finding `json:"findings"`
-	// Skipped counts lines of the source that were passed over; Notes says which.
-	Skipped int      `json:"skipped,omitempty"`
-	Notes   []string `json:"notes,omitempty"`
 
 	log history.Log
 }
@@ -66,15 +64,22 @@ func Diagnose(log history.Log, facts *contract.Facts, cfg detectors.Config) (Dia
 	}
 	d := Diagnosis{
 		Source: log.Source, Epochs: len(log.Epochs), Verdict: verdictOf(m.Verdict()),
-		Findings: findingsOf(m.Findings()), Skipped: log.Skipped, log: log,
+		Findings: findingsOf(m.Findings()), log: log,
 	}
 	if len(log.Epochs) > 0 {
 		d.FirstEpoch = log.Epochs[0].Epoch
 	}
-	for _, n := range log.Notes {
-		d.Notes = append(d.Notes, noteText(n))
-	}
 	return d, nil
+}
+
+// Notes says how the log was read where that was not plain: which of several trainings,
+// and which lines were understood only in part.
+func (d Diagnosis) Notes() []string {
+	var out []string
+	for _, n := range slices.Concat(d.log.Notes, d.log.Skipped) {
+		out = append(out, n.String())
+	}
+	return out
 }
 
 func verdictOf(v detectors.Verdict) Verdict {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/ingest/contract"
-	"github.com/epochwatch/epochwatch/ingest/history"
 )
 
 // TextOptions say what the text is written on.
@@ -147,11 +146,4 @@ func evidence(m map[string]contract.Number) string {
 		parts = append(parts, strings.ReplaceAll(k, "_", " ")+" "+short(float64(m[k])))
 	}
 	return strings.Join(parts, ", ")
-}
-
-func noteText(n history.Note) string {
-	if n.Line == 0 {
-		return n.What
-	}
-	return fmt.Sprintf("line %d: %s", n.Line, n.What)
 }

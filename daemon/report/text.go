@@ -35,9 +35,9 @@ func (d Diagnosis) WriteText(w io.Writer, o TextOptions) error {
 		}
 	}
 	p.advice(d.Verdict.Advice)
-	if len(d.Notes) > 0 {
+	if notes := d.Notes(); len(notes) > 0 {
 		p.blank()
-		for _, n := range d.Notes {
+		for _, n := range notes {
 			p.wrapped("  note: ", n, dim)
 		}
 	}

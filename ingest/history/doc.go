@@ -1,7 +1,7 @@
-// Package history reads the epochs of a training out of what it left behind: the console
-// output of Keras 1, 2 and 3, and the tables of CSVLogger.
+// Package history reads the epochs of a training out of what Keras leaves behind: its
+// console output (Keras 1, 2 and 3: progress bars with carriage returns, backspaces and
+// colours, or one line an epoch) and the files of CSVLogger.
 //
-// Reading is streaming and bounded: however long a file, one line of it and the epochs read
-// so far are in memory. A line that was understood only in part is counted and said; no
-// number is guessed.
+// It reads streams of any length in bounded memory. A number is taken only where it is
+// beyond doubt; a line that is understood in part is counted and said in Log.Skipped.
 package history

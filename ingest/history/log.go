@@ -2,180 +2,187 @@ package history
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"unicode/utf16"
 
 	"github.com/epochwatch/epochwatch/detectors"
 )
 
-// ErrNotALog is returned for input in which no epoch was found. The error says what was
-// looked for and what was there.
-var ErrNotALog = errors.New("no training log")
+// The limits that keep memory bounded whatever is read.
+const (
+	maxLine   = 256 << 10 // bytes of one rendering of a line; the rest of it is dropped and counted
+	maxEpochs = 100_000   // epochs of one run
+	maxValues = 2_000_000 // values of one run
+	maxName   = 256       // bytes of a metric's name, as the contract has it
+)
 
-// maxNotes is how many lines that were understood only in part are kept in words.
-const maxNotes = 20
+// Format is what kind of log was read.
+type Format string
 
-// Note is one line that was not, or only in part, understood.
-type Note struct {
-	Line int    // counted from 1; 0 for the whole file
-	What string // what was passed over and why
-}
+// The formats.
+const (
+	FormatConsole   Format = "console"   // what Keras prints
+	FormatCSVLogger Format = "csvlogger" // a file of keras.callbacks.CSVLogger, or a table like it
+)
 
-// Log is one training as a file tells it.
+// Log is one training as it was read.
 type Log struct {
-	Source string
-	Epochs []detectors.Epoch // in order of training, numbered as the file numbers them
-	// Declared is how many epochs were planned ("Epoch 3/180"); 0 when not said.
+	Source string // as given to Read
+	Format Format
+	// Epochs are those of the run that was chosen, in order, numbered as the log numbers
+	// them. Seconds and LearningRate are NaN where the log does not say; the learning rate
+	// is never among the metrics.
+	Epochs []detectors.Epoch
+	// Declared is how many epochs were planned ("Epoch 3/20": 20); 0 if not said.
 	Declared int
-	// Skipped counts what was passed over; Notes holds the first of it in words.
-	Skipped int
-	Notes   []Note
-	// Runs is how many trainings the file holds one after the other; the last of at least
-	// longEnough epochs was taken, or else the longest.
+	// Skipped says which lines were not or only in part understood.
+	Skipped []Note
+	// Runs is how many trainings stand in the log, one after the other. Epochs holds the
+	// last one that has at least 8 epochs, or the longest when none has.
 	Runs int
+	// Notes says what was decided in reading, such as which run was chosen.
+	Notes []Note
 }
 
-// Read reads a log of any known form. It returns ErrNotALog, wrapped with the reason, or
-// the error of the reader.
-func Read(r io.Reader, source string) (Log, error) {
-	in, err := decoded(r)
-	if err != nil {
-		return Log{}, fmt.Errorf("read %s: %w", source, err)
+// Note is one thing to know about how a log was read.
+type Note struct {
+	Line  int64 // where it happened first, from 1; 0 if it is about the whole
+	Count int   // how often
+	Text  string
+}
+
+// String returns the note for a person: "3 lines … (first at line 12)".
+func (n Note) String() string {
+	switch {
+	case n.Line == 0:
+		return n.Text
+	case n.Count <= 1:
+		return fmt.Sprintf("%s (line %d)", n.Text, n.Line)
+	default:
+		return fmt.Sprintf("%s (%d times, first in line %d)", n.Text, n.Count, n.Line)
 	}
-	head, err := in.Peek(peek)
+}
+
+// ErrNotALog is wrapped by the error that Read returns when no epoch was found. The
+// error's text says what was looked for and what was found.
+var ErrNotALog = errors.New("not a training log")
+
+const lookedFor = `looked for Keras console output ("Epoch 1/20", then "… - loss: 0.6931 …") or a CSVLogger table (a first line with "epoch" and "loss")`
+
+func notALog(found string) error {
+	return fmt.Errorf("%w: %s, found %s", ErrNotALog, lookedFor, found)
+}
+
+// Read reads one log to its end. The source is only a name. The error wraps ErrNotALog
+// when there is no epoch in it, and otherwise is the reader's own.
+func Read(r io.Reader, source string) (Log, error) {
+	br := bufio.NewReaderSize(r, 64<<10)
+	head, err := br.Peek(8 << 10)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 		return Log{}, fmt.Errorf("read %s: %w", source, err)
 	}
-	if len(bytes.TrimSpace(head)) == 0 {
-		return Log{}, fmt.Errorf("%s: %w: it is empty", source, ErrNotALog)
+	text, what := decoder(br, head)
+	if what != "" {
+		return Log{}, notALog(what)
 	}
-	if bytes.IndexByte(head, 0) >= 0 {
-		return Log{}, fmt.Errorf("%s: %w: it is binary, not text", source, ErrNotALog)
-	}
-	c := &collector{log: Log{Source: source}}
-	if delimiter, ok := looksLikeTable(head); ok {
-		err = readTable(in, delimiter, c)
-	} else {
-		err = readConsole(in, c)
-	}
-	if err != nil {
+	ls := newLines(text)
+	p := &parse{notes: newNotes(), names: map[string]string{}}
+	p.runs.notes = p.notes
+	if err := p.all(ls); err != nil {
 		return Log{}, fmt.Errorf("read %s: %w", source, err)
 	}
-	log := c.done()
+	log := Log{Source: source, Format: p.format, Skipped: p.notes.list()}
+	if ls.cut > 0 {
+		log.Skipped = append(log.Skipped, Note{
+			Line: ls.firstCut, Count: ls.cut, Text: fmt.Sprintf("a line is longer than %d KiB: its end was not read", maxLine>>10),
+		})
+	}
+	p.runs.finish(&log)
 	if len(log.Epochs) == 0 {
-		return Log{}, fmt.Errorf("%s: %w: neither lines of Keras (“Epoch 3/20”, “loss: 0.5”) nor a CSVLogger table (a header with epoch or loss)", source, ErrNotALog)
+		return Log{}, notALog(p.found(ls))
 	}
 	return log, nil
 }
 
-const (
-	peek = 64 << 10
-	// longEnough is how many epochs make a training worth reading: shorter ones behind a
-	// longer one are mostly trials or beginnings that were broken off.
-	longEnough = 8
-)
-
-// decoded takes byte order marks off and turns UTF-16 into UTF-8.
-func decoded(r io.Reader) (*bufio.Reader, error) {
-	in := bufio.NewReaderSize(r, peek)
-	mark, err := in.Peek(3)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	switch {
-	case bytes.HasPrefix(mark, []byte("\xef\xbb\xbf")):
-		_, err = in.Discard(3)
-	case bytes.HasPrefix(mark, []byte("\xff\xfe")):
-		return bufio.NewReaderSize(&utf16Reader{in: in, high: 1}, peek), nil
-	case bytes.HasPrefix(mark, []byte("\xfe\xff")):
-		return bufio.NewReaderSize(&utf16Reader{in: in, high: 0}, peek), nil
-	default:
-		err = nil
-	}
-	return in, err
+// parse is the reading of one log.
+type parse struct {
+	format Format
+	notes  *notes
+	runs   runs
+	names  map[string]string // metric names seen, so that each is stored once
+	first  string            // the first line with anything on it, for the error
 }
 
-// utf16Reader turns UTF-16 into UTF-8, one unit at a time.
-type utf16Reader struct {
-	in   *bufio.Reader
-	high int // index of the high byte in a unit
-	left []byte
-}
+// tableWithin is how many lines may stand before the header of a table.
+const tableWithin = 20
 
-func (u *utf16Reader) Read(p []byte) (int, error) {
-	for len(u.left) < len(p) {
-		var b [2]byte
-		if _, err := io.ReadFull(u.in, b[:]); err != nil {
-			if len(u.left) == 0 {
-				return 0, io.EOF
-			}
+// all reads every line. Both readers look at the beginning; the first to find an epoch
+// reads on alone.
+func (p *parse) all(ls *lines) error {
+	var tab *table
+	screen := newConsole(p)
+	for seen := 0; ; {
+		l, err := ls.next()
+		if errors.Is(err, io.EOF) {
 			break
 		}
-		unit := rune(b[u.high])<<8 | rune(b[1-u.high])
+		if err != nil {
+			return err
+		}
+		if blank(l.text) {
+			continue
+		}
+		if seen++; seen == 1 {
+			p.first = clip(string(l.text), 60)
+		}
 		switch {
-		case unit == 0xfeff:
-		case utf16.IsSurrogate(unit):
-			u.left = append(u.left, '?') // no name or number of a log is outside the base plane
+		case p.format == FormatCSVLogger:
+			tab.take(l)
+		case p.format == FormatConsole:
+			screen.take(l)
+		case tab != nil && tab.row(l):
+			p.format = FormatCSVLogger
+			tab.take(l)
 		default:
-			u.left = append(u.left, string(unit)...)
+			if t := newTable(p, l); t != nil && seen <= tableWithin {
+				tab = t
+			}
+			if screen.take(l); screen.open {
+				p.format = FormatConsole
+			}
 		}
 	}
-	n := copy(p, u.left)
-	u.left = u.left[n:]
-	return n, nil
-}
-
-// collector gathers epochs, splits runs and keeps the last good one.
-type collector struct {
-	log  Log
-	kept []detectors.Epoch // the run to take, of those read so far
-}
-
-func (c *collector) note(line int, format string, args ...any) {
-	c.log.Skipped++
-	if len(c.log.Notes) < maxNotes {
-		c.log.Notes = append(c.log.Notes, Note{line, fmt.Sprintf(format, args...)})
+	if p.format == FormatConsole {
+		screen.end()
 	}
+	return nil
 }
 
-// newRun ends the training read so far.
-func (c *collector) newRun() {
-	if len(c.log.Epochs) == 0 {
-		return
+// found says what stands there instead of a log.
+func (p *parse) found(ls *lines) string {
+	if p.first == "" {
+		return "nothing: it is empty"
 	}
-	c.log.Runs++
-	if n := len(c.log.Epochs); n >= longEnough || n > len(c.kept) {
-		c.kept = c.log.Epochs
+	n := ls.number
+	return fmt.Sprintf("%d %s of text, beginning with %q, without any figures of an epoch", n, plural(n, "line", "lines"), p.first)
+}
+
+// name returns one shared string for a metric's name.
+func (p *parse) name(b []byte) string {
+	if s, ok := p.names[string(b)]; ok {
+		return s
 	}
-	c.log.Epochs = nil
-}
-
-// add takes one epoch in; a number that does not go up begins another run.
-func (c *collector) add(e detectors.Epoch) {
-	if n := len(c.log.Epochs); n > 0 && e.Epoch <= c.log.Epochs[n-1].Epoch {
-		c.newRun()
+	s := string(b)
+	if len(p.names) < 10_000 {
+		p.names[s] = s
 	}
-	c.log.Epochs = append(c.log.Epochs, e)
+	return s
 }
 
-func (c *collector) done() Log {
-	c.newRun()
-	c.log.Epochs = c.kept
-	if c.log.Runs > 1 {
-		c.log.Notes = append(c.log.Notes, Note{What: fmt.Sprintf("%d trainings stand in the file; one of %d epochs was read", c.log.Runs, len(c.kept))})
+func plural[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return one
 	}
-	return c.log
+	return many
 }
-
-// newEpoch returns an epoch of which nothing but its number is known.
-func newEpoch(number int) detectors.Epoch {
-	nan := math.NaN()
-	return detectors.Epoch{Epoch: number, Seconds: nan, LearningRate: nan, FirstBatchLoss: nan, Metrics: map[string]float64{}}
-}
-
-// isRate reports whether Keras calls the learning rate so in its logs.
-func isRate(name string) bool { return name == "lr" || name == "learning_rate" }

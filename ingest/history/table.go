@@ -1,148 +1,196 @@
 package history
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/csv"
-	"errors"
-	"io"
+	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/epochwatch/epochwatch/detectors"
 )
 
-// looksLikeTable reports whether the first line is the header of a table of epochs, and
-// what separates its columns.
-func looksLikeTable(head []byte) (rune, bool) {
-	line, _, _ := bytes.Cut(bytes.TrimLeft(head, "\r\n \t"), []byte("\n"))
-	for _, delimiter := range []rune{',', ';', '\t'} {
-		names := split(string(line), delimiter)
-		if len(names) < 2 {
-			continue
-		}
-		if isHeader(names) {
-			return delimiter, true
-		}
-	}
-	return 0, false
+// table reads a CSVLogger file.
+type table struct {
+	p       *parse
+	sep     byte
+	columns []string
+	epoch   int // the column of the epoch number, -1 if there is none
+	rows    int
+	widths  []int // of the shortest value seen in each column
 }
 
-func split(line string, delimiter rune) []string {
-	r := csv.NewReader(strings.NewReader(line))
-	r.Comma, r.LazyQuotes = delimiter, true
-	names, err := r.Read()
-	if err != nil {
-		return nil
+// newTable returns a table when l is the header of one, else nil.
+func newTable(p *parse, l line) *table {
+	for _, sep := range []byte{',', ';', '\t'} {
+		t := &table{p: p, sep: sep}
+		if t.header(l) {
+			return t
+		}
 	}
-	for i := range names {
-		names[i] = strings.TrimSpace(names[i])
-	}
-	return names
+	return nil
 }
 
-// isHeader holds that a row names columns: one is the epoch or a loss, and none a number.
-func isHeader(names []string) bool {
-	known := false
-	for _, n := range names {
-		if _, err := strconv.ParseFloat(n, 64); err == nil {
+// header takes the names of the columns. It wants a column "epoch" and another, or, as
+// pandas writes a History, a "loss" and names alone.
+func (t *table) header(l line) bool {
+	fields := split(l.text, t.sep)
+	if len(fields) < 2 {
+		return false
+	}
+	columns, epoch, loss := make([]string, len(fields)), -1, false
+	for i, f := range fields {
+		name := strings.TrimSpace(f)
+		if _, _, rest, ok := number([]byte(name)); ok && len(rest) == 0 {
+			return false // a row, not a header
+		}
+		if len(name) > maxName {
 			return false
 		}
-		n = strings.ToLower(n)
-		known = known || n == "epoch" || n == "loss" || strings.HasSuffix(n, "_loss")
+		switch {
+		case strings.EqualFold(name, "epoch"), strings.EqualFold(name, "epochs"):
+			epoch = i
+		case name == "" && i == 0: // the index that pandas writes
+			epoch = 0
+		case name == "loss", strings.HasSuffix(name, "_loss"):
+			loss = true
+		case strings.ContainsAny(name, " ") && len(name) > 60:
+			return false
+		}
+		columns[i] = t.p.name([]byte(name))
 	}
-	return known
-}
-
-// readTable reads what CSVLogger writes. A header in the middle begins another run.
-func readTable(in *bufio.Reader, delimiter rune, c *collector) error {
-	r := csv.NewReader(in)
-	r.Comma, r.LazyQuotes, r.FieldsPerRecord, r.ReuseRecord = delimiter, true, -1, true
-	var t table
-	for {
-		row, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		line, _ := r.FieldPos(0)
-		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
-			c.note(bad.Line, "not a row of a table: %v", bad.Err)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		for i := range row {
-			row[i] = strings.TrimSpace(row[i])
-		}
-		if isHeader(row) {
-			c.newRun()
-			t = table{names: slices.Clone(row), epoch: slices.IndexFunc(row, func(n string) bool { return strings.EqualFold(n, "epoch") }), delimiter: delimiter}
-			continue
-		}
-		if e, ok := t.row(row, line, c); ok {
-			c.add(e)
-		}
+	if !loss && (epoch < 0 || !strings.EqualFold(columns[epoch], "epoch")) {
+		return false
 	}
+	t.columns, t.epoch, t.widths = columns, epoch, make([]int, len(columns))
+	return true
 }
 
-type table struct {
-	names     []string
-	epoch     int // column of the epoch, -1 when there is none
-	delimiter rune
-	rows      int
-	told      bool // that a column is not numeric
+// row reports whether l can be a row of the table.
+func (t *table) row(l line) bool {
+	fields := split(l.text, t.sep)
+	if len(fields) != len(t.columns) {
+		return false
+	}
+	at := max(t.epoch, 0)
+	_, ok := t.value(fields[at])
+	return ok
 }
 
-func (t *table) row(row []string, line int, c *collector) (detectors.Epoch, bool) {
-	number := t.rows
+// take reads one row.
+func (t *table) take(l line) {
+	fields := split(l.text, t.sep)
+	if t.repeated(fields) {
+		t.header(l) // another run was appended with a header of its own
+		return
+	}
+	if len(fields) != len(t.columns) {
+		if l.open {
+			t.p.notes.add(l.number, "the file ends in the middle of a row, which was left out")
+		} else {
+			t.p.notes.add(l.number, fmt.Sprintf("rows with %d fields under a header of %d were left out", len(fields), len(t.columns)))
+		}
+		return
+	}
+	e := detectors.Epoch{
+		Epoch: t.rows, Seconds: math.NaN(), LearningRate: math.NaN(), FirstBatchLoss: math.NaN(),
+		Metrics: make(map[string]float64, len(fields)),
+	}
 	if t.epoch >= 0 {
-		if t.epoch >= len(row) {
-			c.note(line, "the row has %d of %d columns", len(row), len(t.names))
-			return detectors.Epoch{}, false
+		n, ok := t.value(fields[t.epoch])
+		if !ok || n != math.Trunc(n) || n < 0 || n > math.MaxInt32 {
+			t.p.notes.add(l.number, "rows without a readable epoch number were left out")
+			return
 		}
-		f, err := strconv.ParseFloat(row[t.epoch], 64)
-		if err != nil || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
-			c.note(line, "%.40q is no epoch", row[t.epoch])
-			return detectors.Epoch{}, false
-		}
-		number = int(f)
+		e.Epoch = int(n)
 	}
-	if len(row) != len(t.names) {
-		c.note(line, "the row has %d of %d columns", len(row), len(t.names))
+	for i, f := range fields {
+		if i != t.epoch {
+			t.cell(&e, i, f, l)
+		}
 	}
 	t.rows++
-	e := newEpoch(number)
-	for i, text := range row[:min(len(row), len(t.names))] {
-		if i == t.epoch || text == "" || strings.EqualFold(text, "NA") || strings.EqualFold(text, "null") || t.names[i] == "" {
-			continue
-		}
-		v, err := t.number(text)
-		switch {
-		case err != nil:
-			if !t.told {
-				c.note(line, "%.40q in column %.40q is no number", text, t.names[i])
-				t.told = true
-			}
-		case isRate(t.names[i]):
-			e.LearningRate = v
-		default:
-			e.Metrics[t.names[i]] = v
-		}
-	}
-	return e, len(e.Metrics) > 0
+	t.p.runs.add(e, 0, t.epoch >= 0, l.number)
 }
 
-// number reads a value; where columns are not separated by commas, one may be the decimal.
-func (t *table) number(text string) (float64, error) {
-	if t.delimiter != ',' && strings.Count(text, ",") == 1 {
-		text = strings.Replace(text, ",", ".", 1)
+// cell takes one value of a row.
+func (t *table) cell(e *detectors.Epoch, i int, f string, l line) {
+	f = strings.TrimSpace(f)
+	if f == "" || f == "NA" || f == "None" || f == "null" {
+		return // not measured in this epoch
 	}
-	v, err := strconv.ParseFloat(text, 64)
-	if errors.Is(err, strconv.ErrRange) {
-		return v, nil
+	v, ok := t.value(f)
+	if !ok {
+		t.p.notes.add(l.number, fmt.Sprintf("values of %q that are no numbers were left out", clip(t.columns[i], 40)))
+		return
 	}
-	return v, err
+	if l.open && i == len(t.columns)-1 && t.widths[i] > 0 && len(f)+2 < t.widths[i] {
+		t.p.notes.add(l.number, "the file ends in the middle of a value, which was left out")
+		return
+	}
+	if t.widths[i] == 0 || len(f) < t.widths[i] {
+		t.widths[i] = len(f)
+	}
+	name := t.columns[i]
+	switch {
+	case isRate(name):
+		e.LearningRate = v
+	case name == "":
+	default:
+		e.Metrics[name] = v
+	}
+}
+
+// repeated reports whether a row is a header again.
+func (t *table) repeated(fields []string) bool {
+	return t.epoch >= 0 && t.columns[t.epoch] != "" && slices.ContainsFunc(fields, func(f string) bool {
+		return strings.TrimSpace(f) == t.columns[t.epoch]
+	})
+}
+
+// value reads a number. Where commas do not part the fields, one may be the decimal point.
+func (t *table) value(f string) (float64, bool) {
+	b := []byte(strings.TrimSpace(f))
+	if t.sep != ',' && bytes.Count(b, []byte(",")) == 1 && !bytes.ContainsAny(b, ".") {
+		b = bytes.Replace(b, []byte(","), []byte("."), 1)
+	}
+	// As Python prints a NumPy number inside a list.
+	if rest, ok := bytes.CutSuffix(b, []byte(")")); ok {
+		if i := bytes.IndexByte(rest, '('); i > 0 && bytes.HasPrefix(rest, []byte("np.float")) {
+			b = rest[i+1:]
+		}
+	}
+	v, _, rest, ok := number(b)
+	return v, ok && len(rest) == 0
+}
+
+// split cuts a row into its fields; quoted ones may hold the separator.
+func split(b []byte, sep byte) []string {
+	var out []string
+	var field []byte
+	quoted, started := false, false
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		switch {
+		case quoted && c == '"' && i+1 < len(b) && b[i+1] == '"':
+			field = append(field, '"')
+			i++
+		case quoted && c == '"':
+			quoted = false
+		case quoted:
+			field = append(field, c)
+		case c == '"' && !started:
+			quoted, started = true, true
+		case c == sep:
+			out = append(out, string(field))
+			field, started = field[:0], false
+			if len(out) > 10_000 {
+				return out
+			}
+		default:
+			field = append(field, c)
+			started = true
+		}
+	}
+	return append(out, string(field))
 }
