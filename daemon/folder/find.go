@@ -178,5 +178,5 @@ func parseURL(text string) (address, token string, err error) {
 	if _, has := u.User.Password(); has {
 		return bad("user and password are not spoken, take a token or a credentials file (" + EnvCreds + ")")
 	}
-	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port), u.User.Username(), nil
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port), u.User.Username(), nil
 }

@@ -132,6 +132,7 @@ func TestParseURLs(t *testing.T) {
 		{"nats://a:1, tls://b", []string{"nats://a:1", "tls://b:4222"}, ""},
 		{"nats://tok@a:1,nats://b:2", []string{"nats://a:1", "nats://b:2"}, "tok"},
 		{"h", []string{"nats://h:4222"}, ""},
+		{"NATS://Box.Example:9", []string{"nats://box.example:9"}, ""},
 		{"tok@h:9/", []string{"nats://h:9"}, "tok"},
 		{"nats://t%40k@[::1]:4222", []string{"nats://[::1]:4222"}, "t@k"},
 	} {

@@ -18,6 +18,8 @@ import (
 const (
 	suffix      = ".jsonl"
 	ackedSuffix = ".acked"
+	// unreadSuffix is for what is kept because it holds lines that are no events.
+	unreadSuffix = ".unread"
 	// maxLine is a whole event and a little: what is longer was never accepted.
 	maxLine = contract.MaxMessageBytes + 1024
 )
@@ -151,8 +153,25 @@ func (s *file) mark(seq int64) error {
 // remove deletes both files while they are locked: the marker first, since a spool
 // without one is only delivered again.
 func (s *file) remove() error {
-	if err := os.Remove(s.markerPath()); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := s.removeMarker(); err != nil {
 		return err
 	}
 	return os.Remove(s.path)
+}
+
+// setAside takes the file out of the way, with what could not be read in it, and returns
+// where it is now.
+func (s *file) setAside() (string, error) {
+	to := strings.TrimSuffix(s.path, suffix) + unreadSuffix
+	if err := s.removeMarker(); err != nil {
+		return "", err
+	}
+	return to, os.Rename(s.path, to)
+}
+
+func (s *file) removeMarker() error {
+	if err := os.Remove(s.markerPath()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -22,69 +21,14 @@ import (
 const inFlight = 16
 
 // PublishFunc publishes one event under its Nats-Msg-Id and returns when the broker has
-// acknowledged it.
+// acknowledged it. It is called by several goroutines.
 type PublishFunc func(ctx context.Context, subject, msgID string, data []byte) error
 
-// Target says whose spools are delivered.
-type Target struct {
-	// URLs are the addresses of the broker that PublishFunc speaks to, without secrets.
-	URLs []string
-	// Daemon is true for the daemon of the data folder: spools that name no address are
-	// meant for it.
-	Daemon bool
-}
-
-// takes reports whether a spool was meant for the target.
-func (t Target) takes(h header) bool {
-	if h.URL == nil {
-		return t.Daemon
-	}
-	for u := range strings.SplitSeq(*h.URL, ",") {
-		if slices.Contains(t.URLs, strings.TrimRight(strings.TrimSpace(u), "/")) {
-			return true
-		}
-	}
-	return false
-}
-
-// File is what became of one spool.
-type File struct {
-	Path      string `json:"path"`
-	Delivered int    `json:"delivered"` // events acknowledged now
-	Left      int    `json:"left"`      // events that still wait
-	Unread    int    `json:"unread"`    // lines that are no events and were passed over
-	Reason    string `json:"reason,omitempty"`
-}
-
-// Report is what became of all spools of a folder.
-type Report struct {
-	Files []File `json:"files"`
-}
-
-// Left counts the events, and the spools that could not be looked into, that still wait.
-func (r Report) Left() int {
-	n := 0
-	for _, f := range r.Files {
-		n += f.Left
-		if f.Left == 0 && f.Reason != "" {
-			n++
-		}
-	}
-	return n
-}
-
-// Delivered counts the events that were acknowledged now.
-func (r Report) Delivered() int {
-	n := 0
-	for _, f := range r.Files {
-		n += f.Delivered
-	}
-	return n
-}
-
 // Sweep delivers the spools in dir whose owners are dead. A spool that cannot be
-// delivered stays, with the reason in the report; the error is that of the folder. A
-// folder that does not exist holds nothing.
+// delivered stays, with the reason in the report; the error is that of the folder, or of a
+// ctx that ended. A folder that does not exist holds nothing. When the broker refuses an
+// event, the spools after it are counted and not tried: a broker that answers nothing
+// would hold up each of them.
 func Sweep(ctx context.Context, dir string, t Target, publish PublishFunc, log *slog.Logger) (Report, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -93,79 +37,116 @@ func Sweep(ctx context.Context, dir string, t Target, publish PublishFunc, log *
 	if err != nil {
 		return Report{}, fmt.Errorf("read spools: %w", err)
 	}
+	s := sweep{target: t, publish: publish}
 	var report Report
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name(), suffix) {
 			continue
 		}
-		f := deliver(ctx, filepath.Join(dir, e.Name()), t, publish)
-		if f.Reason == "" && f.Path == "" {
+		f, there := s.deliver(ctx, filepath.Join(dir, e.Name()))
+		if !there {
 			continue
 		}
-		if f.Delivered > 0 || f.Unread > 0 {
-			log.InfoContext(ctx, "spool delivered", "path", f.Path, "events", f.Delivered, "left", f.Left, "unread", f.Unread)
+		if f.Unread > 0 {
+			log.WarnContext(ctx, "spool holds lines that are no events", "path", f.Path, "unread", f.Unread, "reason", f.Reason)
+		}
+		if f.Delivered > 0 {
+			log.InfoContext(ctx, "spool delivered", "path", f.Path, "events", f.Delivered, "left", f.Left)
 		}
 		report.Files = append(report.Files, f)
 	}
 	return report, ctx.Err()
 }
 
-// deliver handles one file. The zero File says that it is gone.
-func deliver(ctx context.Context, path string, t Target, publish PublishFunc) File {
-	out := File{Path: path}
-	s, err := open(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return File{}
-	case err != nil:
-		out.Reason = err.Error()
-		return out
-	}
-	defer s.f.Close()
-	if !t.takes(s.header) {
-		out.Reason = "it is meant for the daemon of its data folder"
-		if s.header.URL != nil {
-			out.Reason = "it is meant for " + *s.header.URL
-		}
-		out.Left = 1
-		return out
-	}
-	if err := s.send(ctx, publish, &out); err != nil {
-		out.Reason = err.Error()
-		return out
-	}
-	if err := s.remove(); err != nil {
-		out.Reason = err.Error()
-	}
-	return out
+// sweep is one walk over a folder.
+type sweep struct {
+	target  Target
+	publish PublishFunc
+	away    error // why the broker takes nothing, once it has refused
 }
 
-// send publishes what is not yet acknowledged, in order, inFlight at a time.
-func (s *file) send(ctx context.Context, publish PublishFunc, out *File) error {
-	acked := s.acked()
-	var failed error
+// deliver handles one file. It returns false when the file is gone.
+func (s *sweep) deliver(ctx context.Context, path string) (File, bool) {
+	out := File{Path: path}
+	f, err := open(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return out, false
+	case err != nil:
+		out.Reason = err.Error()
+		return out, true
+	}
+	defer f.f.Close()
+	if !s.target.takes(f.header) {
+		// Not counted: a daemon comes by every few seconds, and it is not its business.
+		out.Left, out.Reason = 1, meantFor(f.header)
+		return out, true
+	}
+	err = s.send(ctx, f, &out)
+	if err == nil {
+		err = finish(f, &out)
+	}
+	if err != nil {
+		out.Reason = err.Error()
+	}
+	return out, true
+}
+
+// finish removes what was delivered, or sets it aside when not all of it could be read.
+func finish(f *file, out *File) error {
+	if out.Unread == 0 {
+		return f.remove()
+	}
+	to, err := f.setAside()
+	if err != nil {
+		return err
+	}
+	out.Reason = "lines that are no events: kept as " + filepath.Base(to)
+	return nil
+}
+
+// send publishes what is not yet acknowledged, inFlight at a time. It returns nil when
+// everything is acknowledged. What comes after a refusal is counted.
+func (s *sweep) send(ctx context.Context, f *file, out *File) error {
+	acked := f.acked()
+	upTo := acked
 	for {
-		batch, err := s.batch(acked, out)
+		batch, err := f.batch(acked, out)
 		if err != nil {
-			return err
+			return fmt.Errorf("reading it: %w", err)
 		}
-		if len(batch) == 0 {
-			return failed
-		}
-		if failed != nil { // only counted: the rest waits behind the one that failed
+		switch {
+		case len(batch) == 0 && out.Left > 0:
+			return s.away
+		case len(batch) == 0:
+			return nil
+		case s.away != nil:
 			out.Left += len(batch)
 			continue
 		}
-		if failed = s.publish(ctx, publish, batch); failed != nil {
+		if s.away = s.sendBatch(ctx, f.header, batch); s.away != nil {
 			out.Left += len(batch)
 			continue
 		}
 		out.Delivered += len(batch)
-		acked = batch[len(batch)-1].seq
-		if err := s.mark(acked); err != nil {
-			return err
+		if next := contiguous(upTo, batch); next > upTo {
+			upTo = next
+			if err := f.mark(upTo); err != nil {
+				return fmt.Errorf("marking what is delivered: %w", err)
+			}
 		}
 	}
+}
+
+// contiguous is up to where everything is acknowledged, once batch is. A number that a full
+// disk cost the owner stops it there: what is behind is only sent again.
+func contiguous(upTo int64, batch []event) int64 {
+	for _, e := range batch {
+		if e.seq == upTo+1 {
+			upTo++
+		}
+	}
+	return upTo
 }
 
 type event struct {
@@ -173,12 +154,12 @@ type event struct {
 	data []byte
 }
 
-func (s *file) publish(ctx context.Context, publish PublishFunc, batch []event) error {
+// sendBatch publishes one batch and waits until all of it is acknowledged.
+func (s *sweep) sendBatch(ctx context.Context, h header, batch []event) error {
 	g, ctx := errgroup.WithContext(ctx)
-	h := s.header
 	for _, e := range batch {
 		g.Go(func() error {
-			return publish(ctx, contract.EventSubject(h.Project, h.Run), contract.MessageID(h.Run, h.Attempt, e.seq), e.data)
+			return s.publish(ctx, contract.EventSubject(h.Project, h.Run), contract.MessageID(h.Run, h.Attempt, e.seq), e.data)
 		})
 	}
 	return g.Wait()

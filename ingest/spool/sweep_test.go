@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -146,6 +148,120 @@ func TestRubbishIsPassedOver(t *testing.T) {
 	require.Equal(t, 2, r.Delivered())
 	require.Equal(t, 3, r.Files[0].Unread)
 	require.Len(t, b.got, 2)
+	require.Contains(t, r.Files[0].Reason, "kept as default.r1."+attempt+".unread")
+	require.Equal(t, 1, r.Left(), "not everything was acknowledged")
+	require.NoFileExists(t, path)
+	require.FileExists(t, strings.TrimSuffix(path, ".jsonl")+".unread")
+	require.Empty(t, sweep(t, dir, b).Files, "it is not looked at again")
+}
+
+func TestAnAddressIsTheSameHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	for url, delivered := range map[string]int{
+		"nats://127.0.0.1:4222": 1, "nats://localhost": 1, "NATS://LOCALHOST:4222/": 1, "127.0.0.1": 1, " nats://a:1 , nats://127.0.0.1:4222": 1,
+		"nats://127.0.0.1:4223": 0, "tls://127.0.0.1:4222": 0, "nats://127.0.0.11:4222": 0, "": 0, "nats://%zz": 0,
+	} {
+		dir, b := t.TempDir(), newBroker()
+		write(t, dir, strconv.Quote(url), event(1))
+		require.Equal(t, delivered, sweep(t, dir, b).Delivered(), url)
+	}
+}
+
+func TestWhatNamesNoAddressIsForTheDaemonOfTheFolder(t *testing.T) {
+	t.Parallel()
+	dir, b := t.TempDir(), newBroker()
+	write(t, dir, "null", events(3)...)
+	r, err := spool.Sweep(t.Context(), dir, spool.Target{URLs: []string{"nats://127.0.0.1:4222"}}, b.publish, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Contains(t, r.Files[0].Reason, "daemon of its data folder")
+	require.Equal(t, 1, r.Left())
+	require.Empty(t, b.got)
+}
+
+// A broker that refuses is not asked again for each spool of the folder.
+func TestABrokerThatIsAwayIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 5 {
+		path := write(t, dir, "null", events(20)...)
+		require.NoError(t, os.Rename(path, filepath.Join(dir, fmt.Sprintf("default.x%d.%s.jsonl", i, attempt))))
+	}
+	var asked atomic.Int32
+	r, err := spool.Sweep(t.Context(), dir, spool.Target{Daemon: true}, func(context.Context, string, string, []byte) error {
+		asked.Add(1)
+		return errors.New("away")
+	}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.LessOrEqual(t, asked.Load(), int32(16), "one batch")
+	require.Len(t, r.Files, 5)
+	require.Equal(t, 100, r.Left())
+	for _, f := range r.Files {
+		require.Equal(t, "away", f.Reason)
+	}
+}
+
+// A number that a full disk cost is no hole to lose what follows in, whatever the order.
+func TestGapsAndDisorderLoseNothing(t *testing.T) {
+	t.Parallel()
+	dir, b := t.TempDir(), newBroker()
+	var lines []string
+	for seq := 60; seq > 0; seq-- {
+		if seq != 30 {
+			lines = append(lines, event(seq))
+		}
+	}
+	path := write(t, dir, "null", lines...)
+	b.failAt = 40
+	r := sweep(t, dir, b)
+	require.Equal(t, 32, r.Delivered())
+	require.NoFileExists(t, strings.TrimSuffix(path, ".jsonl")+".acked", "nothing is acknowledged from 1 on")
+	b.failAt = -1
+	require.Zero(t, sweep(t, dir, b).Left())
+	require.Len(t, b.got, 59)
+}
+
+// A spool that another one delivers, removes and makes anew between opening and locking is
+// not the one that was opened; here: many sweeps at once, each event at least once, no error.
+func TestManySweepsAtOnce(t *testing.T) {
+	t.Parallel()
+	dir, b := t.TempDir(), newBroker()
+	for i := range 20 {
+		path := write(t, dir, "null", events(30)...)
+		require.NoError(t, os.Rename(path, filepath.Join(dir, fmt.Sprintf("default.r1.%d.jsonl", i))))
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			r, err := spool.Sweep(t.Context(), dir, spool.Target{Daemon: true}, b.publish, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Errorf("sweep: %v", err)
+			}
+			for _, f := range r.Files {
+				if f.Reason != "" && !strings.Contains(f.Reason, "alive") {
+					t.Errorf("%s: %s", f.Path, f.Reason)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	sweep(t, dir, b) // what one sweep left to another that then had just begun
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestASweepEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	dir, b := t.TempDir(), newBroker()
+	path := write(t, dir, "null", events(40)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := spool.Sweep(ctx, dir, spool.Target{Daemon: true}, func(ctx context.Context, _, _ string, _ []byte) error {
+		return ctx.Err()
+	}, slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, err, context.Canceled)
+	require.FileExists(t, path)
+	require.Equal(t, 40, sweep(t, dir, b).Delivered())
 }
 
 func TestFilesThatAreNoSpoolsStay(t *testing.T) {
