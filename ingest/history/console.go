@@ -95,6 +95,8 @@ func unglue(digits, total []byte, known int) int {
 
 func letter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' }
 
+const noFigures = "epochs without any figures were left out"
+
 const otherBars = "bars that are not the training's own, such as evaluate draws them, were left out"
 
 func (c *console) begin(epoch, planned int, number int64) {
@@ -220,7 +222,7 @@ func (c *console) close(atEnd bool) {
 	g := c.bars.choose(c.usual)
 	if g == nil {
 		if c.headed && !atEnd {
-			c.p.notes.add(c.line, "epochs without any figures")
+			c.p.notes.add(c.line, noFigures)
 		}
 		return
 	}
@@ -249,6 +251,10 @@ func (c *console) close(atEnd bool) {
 			continue
 		}
 		e.Metrics[name] = v
+	}
+	if len(e.Metrics) == 0 {
+		c.p.notes.add(c.line, noFigures)
+		return
 	}
 	if c.epoch == 1 {
 		e.FirstBatchLoss = g.first

@@ -66,8 +66,7 @@ func decoder(r *bufio.Reader, head []byte) (text io.Reader, what string) {
 			control++
 		}
 	}
-	switch {
-	case control*20 > n && n > 0, n == 0 && len(head) > 0:
+	if control*20 > n && n > 0 {
 		return nil, "binary data"
 	}
 	return r, ""

@@ -93,6 +93,9 @@ func (s *lines) fill() (byte, error) {
 		if i >= 0 {
 			part = b[:i]
 		}
+		if len(s.buf) == 0 { // there can be more zeros than fit
+			part = bytes.TrimLeft(part, "\x00")
+		}
 		if room := maxLine - len(s.buf); len(part) > room {
 			s.buf = append(s.buf, trimRune(part[:room])...)
 			if !long {
@@ -134,9 +137,11 @@ func plain(b []byte) []byte {
 	}
 	out := b[:0]
 	for i := 0; i < len(b); {
-		if n := control(b[i:]); n > 0 {
-			i += n
-			continue
+		if c := b[i]; c == 0x1b || c == '[' || c == '^' || c == 0 {
+			if n := control(b[i:]); n > 0 {
+				i += n
+				continue
+			}
 		}
 		out = append(out, b[i])
 		i++

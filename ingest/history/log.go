@@ -162,7 +162,7 @@ func (p *parse) all(ls *lines) error {
 // found says what stands there instead of a log.
 func (p *parse) found(ls *lines) string {
 	if p.first == "" {
-		return "nothing: it is empty"
+		return "nothing: it is empty or blank"
 	}
 	n := ls.number
 	return fmt.Sprintf("%d %s of text, beginning with %q, without any figures of an epoch", n, plural(n, "line", "lines"), p.first)

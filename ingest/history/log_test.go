@@ -1,13 +1,16 @@
 package history_test
 
 import (
+	"bytes"
 	"encoding/binary"
-	"errors"
 	"math"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"unicode/utf16"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/stretchr/testify/require"
 
 	"github.com/epochwatch/epochwatch/ingest/history"
@@ -143,24 +146,29 @@ func TestALineWithoutEndIsReadInBoundedMemory(t *testing.T) {
 	require.Len(t, log.Skipped, 1)
 }
 
+// FuzzRead holds for any bytes that they are read or refused, that epochs go up and have
+// figures, and that it does not matter in what pieces the bytes come.
 func FuzzRead(f *testing.F) {
-	for _, s := range []string{"Epoch 1/2\n1s - loss: 0.5\r\n", "epoch,loss\n0,1\n", "\xff\xfee\x00", "Epoch 1/2 1/1 - loss: nan - lr: 1e999", "loss;val_loss\n1,2;\"\n"} {
+	for _, s := range []string{
+		"Epoch 1/2\n1s - loss: 0.5\r\n", "epoch,loss\n0,1\n", "\xff\xfee\x00", "Epoch 1/2 1/1 - loss: nan - lr: 1e999", "loss;val_loss\n1,2;\"\n",
+		"Epoch 1/1092/92 [==] - 1s - loss: 0.161319/35 [=] - ETA: 1s - loss: 0.5 0s - loss: 1\b\b\r\x1b[1m2/2\x1b[0m",
+		"epoch\tloss\n0\t\"1\n1\tNA\nepoch\tacc\n0\t0,5",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		log, err := history.Read(strings.NewReader(string(b)), "fuzz")
+		log, err := history.Read(bytes.NewReader(b), "fuzz")
+		again, err2 := history.Read(iotest.OneByteReader(bytes.NewReader(b)), "fuzz")
 		if err != nil {
-			if !errors.Is(err, history.ErrNotALog) {
-				t.Fatal(err)
-			}
+			require.ErrorIs(t, err, history.ErrNotALog)
+			require.Error(t, err2)
 			return
 		}
+		require.Empty(t, cmp.Diff(log, again, cmpopts.EquateNaNs()))
 		for i, e := range log.Epochs {
-			if i > 0 && e.Epoch <= log.Epochs[i-1].Epoch {
-				t.Fatalf("epoch %d after %d", e.Epoch, log.Epochs[i-1].Epoch)
-			}
-			if len(e.Metrics) == 0 {
-				t.Fatal("an epoch without metrics")
+			require.NotEmpty(t, e.Metrics)
+			if i > 0 {
+				require.Greater(t, e.Epoch, log.Epochs[i-1].Epoch)
 			}
 		}
 	})

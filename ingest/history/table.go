@@ -110,6 +110,10 @@ func (t *table) take(l line) {
 		}
 	}
 	t.rows++
+	if len(e.Metrics) == 0 {
+		t.p.notes.add(l.number, noFigures)
+		return
+	}
 	t.p.runs.add(e, 0, t.epoch >= 0, l.number)
 }
 
