@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import os
 import threading
 import time
 import weakref
@@ -38,8 +39,6 @@ from ._spool import Header
 from ._version import __version__
 
 if TYPE_CHECKING:
-    import os
-
     from ._contract import Command
 
 Hook = TypeVar("Hook", bound=Callable[..., None])
@@ -183,7 +182,8 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
             return find(self._url)
         except ValueError as error:  # of the environment; the argument was checked
             warn_once("address", "", f"{error}; events wait in the spool")
-            return Target(None, find(None, {}).folder)
+            rest = {name: value for name, value in os.environ.items() if name != "EPOCHWATCH_URL"}
+            return find(None, rest)
 
     def _describe(self, body: RunStarted) -> None:
         body.name = self._name
