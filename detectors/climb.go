@@ -61,9 +61,20 @@ func climbOf(s *series) climb {
 		return c
 	}
 	// Below this a rise is a matter of printed digits, not of training.
-	c.noise = max(noise(p), 1e-4*c.span, 1e-9*math.Abs(c.level))
+	c.noise = max(noise(settledPart(p, c.level)), 1e-4*c.span, 1e-9*math.Abs(c.level))
 	c.ok = c.noise > 0
 	return c
+}
+
+// settledPart leaves out the first descent, down to where a quarter of it is left: its
+// bend is no noise. It leaves at least 16 points.
+func settledPart(p []point, level float64) []point {
+	mark := level + (p[0].y-level)/4
+	i := 0
+	for i < len(p)-16 && p[i].y > mark {
+		i++
+	}
+	return p[i:]
 }
 
 // z is the rise in units of the noise.
@@ -78,5 +89,5 @@ func (c *climb) z() float64 {
 // of many epochs is ever luckier, and the question is asked ever again. Up to 12 epochs
 // it is 0; it grows by 0.7 with each factor e, to 4.7 at 10,000.
 func bar(epochs int) float64 {
-	return 0.7 * math.Log(max(1, float64(epochs)/12))
+	return math.Log(max(1, float64(epochs)/12))
 }

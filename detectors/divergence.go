@@ -20,7 +20,10 @@ var divergenceDetector = &detector{
 				Name: "lost", Doc: "share of what was learned that must be lost again", Unit: unitShare, Default: 0.75, Min: 0.1, Max: 1,
 				Source: "development corpus: no healthy run lost three quarters for three epochs",
 			},
-			climbNoise(6),
+			{
+				Name: "noise", Doc: "with lost: least rise, in standard deviations of this run's noise, up to 12 epochs; 1 more with each factor e of epochs", Unit: unitNoise, Default: 6, Min: 0.5, Max: 20,
+				Source: "three times that of rising_loss: an alarm of the highest severity is to be beyond doubt",
+			},
 		},
 		Reasons: []Reason{
 			{"beyond_start", "the loss is beyond factor times its start, two epochs in a row, and not on its way down"},
@@ -32,6 +35,7 @@ var divergenceDetector = &detector{
 			"Clip the gradients (clipnorm=1.0), and warm the rate up over the first epochs.",
 			"If it came out of the blue, look at the batches of that epoch: an outlier or a broken file is enough.",
 		},
+		FalseAlarms: "development corpus: 0 of 181 healthy curves; kept apart: 1 of 85 (a curve that swings between 0.6 and 42); 0 on the settled and falling runs of 10,000 epochs in the tests",
 	},
 	make: func(p params) rule {
 		return ruleOf(divergence{factor: p.get("factor"), lost: p.get("lost"), over: p.get("noise")})

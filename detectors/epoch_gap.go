@@ -67,12 +67,12 @@ func (g *epochGap) decide(r *run, out *say) {
 	case usual == 0 && step > 1: // the first step, of a file
 		g.waiting, g.from, g.to = true, r.prev, r.epoch
 		return
-	case g.waiting && step < g.to-g.from:
+	case g.waiting && 2*step <= g.to-g.from:
 		g.waiting = false
 		d = gap(g.from, g.to, step, "file", SeverityInfo)
 		g.clean = 0
 		return
-	case usual > 0 && step > usual:
+	case usual > 0 && step >= 2*usual:
 		g.waiting = false
 		d = gap(r.prev, r.epoch, usual, "file", SeverityInfo)
 		if r.now.live {

@@ -13,6 +13,7 @@ var lossAccuracyConflictDetector = &detector{
 		Title:    "Loss and accuracy contradict each other",
 		Meaning:  "The training loss rises while the training accuracy (or another score) rises too. What is minimised is not what is scored: a penalty in the loss grows, the model grows too sure of its mistakes, or head, loss and metric do not fit together.",
 		Severity: SeverityWarning, MinEpochs: 6,
+		HiddenBy: []Kind{KindLossNaN, KindDivergence},
 		Params: []Param{
 			climbNoise(2),
 			climbEpochs(),
@@ -30,6 +31,7 @@ var lossAccuracyConflictDetector = &detector{
 			"With two classes, use one sigmoid unit with binary_crossentropy instead of a softmax of two, and check that the labels have the shape the loss expects.",
 			"Accuracy counts right answers, the loss how sure the wrong ones are: look at the most confident mistakes (wrong labels, an odd batch); label smoothing and gradient clipping (clipnorm=1.0) tame them.",
 		},
+		FalseAlarms: "development corpus: 0 of 181 healthy curves; kept apart: 0 of 85; 0 of 600 runs of 10,000 noisy epochs",
 	},
 	make: func(p params) rule {
 		return ruleOf(lossAccuracyConflict{

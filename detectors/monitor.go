@@ -34,7 +34,7 @@ type Monitor struct {
 	first      []rule         // as they were before any epoch
 	say        say            // of the rule at work: here, so that it is not made anew
 	lastName   string         // the attempt of the last epoch
-	attempt    int            // its number, from 1
+	attempt    int32          // its number, from 1
 	epochs     int            // folded, replaced ones left out
 	clock      clockState
 }
@@ -187,7 +187,7 @@ func (m *Monitor) read(e *Epoch) entry {
 	m.names.learn(e.Metrics)
 	in := entry{
 		epoch: e.Epoch, attempt: m.numberOf(e.Attempt), live: e.Attempt != "" || e.Seq > 0,
-		facts: m.factsFor(e.Attempt), rate: e.LearningRate, seconds: e.Seconds, firstLoss: e.FirstBatchLoss,
+		facts: m.factsFor(e.Attempt), rate: e.LearningRate, firstLoss: e.FirstBatchLoss,
 	}
 	if in.rate <= 0 { // a rate that was not set is not a rate
 		in.rate = math.NaN()
@@ -196,7 +196,6 @@ func (m *Monitor) read(e *Epoch) entry {
 		in.y[i] = math.NaN()
 		if y, ok := e.Metrics[name]; ok && name != "" {
 			in.y[i] = y
-			in.has |= 1 << i
 		}
 	}
 	for i, name := range m.names.all {
@@ -208,7 +207,7 @@ func (m *Monitor) read(e *Epoch) entry {
 }
 
 // numberOf counts the attempts as they come.
-func (m *Monitor) numberOf(attempt string) int {
+func (m *Monitor) numberOf(attempt string) int32 {
 	if m.attempt == 0 || m.lastName != attempt {
 		m.lastName = attempt
 		m.attempt++
@@ -218,8 +217,9 @@ func (m *Monitor) numberOf(attempt string) int {
 
 func (m *Monitor) fold(s *snapshot, in *entry, quiet bool) {
 	s.run.take(in)
+	m.say.ledger, m.say.run, m.say.state, m.say.table, m.say.quiet = &m.ledger, &s.run, s, m.table, quiet
 	for i, r := range s.rules {
-		m.say = say{ledger: &m.ledger, d: m.table[i], slots: &s.slots[i], run: &s.run, quiet: quiet}
+		m.say.d, m.say.slots = m.table[i], &s.slots[i]
 		r.decide(&s.run, &m.say)
 	}
 }

@@ -11,6 +11,7 @@ var notLearningDetector = &detector{
 		Title:    "It does not learn",
 		Meaning:  "The training loss has never left where it started, or sits at that of guessing: no gradient arrives, the data says nothing, or the weights are dead.",
 		Severity: SeverityWarning, MinEpochs: 5,
+		HiddenBy: []Kind{KindLossNaN, KindDivergence, KindLRTooHigh},
 		Params: []Param{
 			{
 				Name: "epochs", Doc: "least epochs of the run", Unit: unitEpochs, Default: 8, Min: 2, Max: 100000,
@@ -29,6 +30,7 @@ var notLearningDetector = &detector{
 			{"flat_from_start", "the loss has moved by less than span since the first epoch"},
 			{"creeps", "as before, but it has fallen in nearly every epoch, for 15 of them: information, not alarm"},
 			{"stands_still", "the loss is the same number epoch after epoch, above what it had reached or never below its start"},
+			{"at_start", "for 8 epochs the loss has been no better than that of the untrained model (its first batch, or guessing), and has not fallen"},
 			{"at_chance", "the loss is that of guessing every class alike"},
 		},
 		Advice: []string{
@@ -38,6 +40,7 @@ var notLearningDetector = &detector{
 			"Change the learning rate by factors of ten both ways: too high kills relu units in the first steps, too low does not move.",
 			"Dead units: try LeakyReLU or another initialiser, or a start at a tenth of the rate.",
 		},
+		FalseAlarms: "development corpus: 0 of 181 healthy curves alarmed, 1 with information, 9 of 9 named; kept apart: 0 of 85",
 	},
 	make: func(p params) rule {
 		return ruleOf(notLearning{epochs: int(p.get("epochs")), still: int(p.get("still")), span: p.get("span")})
@@ -47,6 +50,8 @@ var notLearningDetector = &detector{
 		switch d.reason {
 		case "at_chance":
 			s += fmt.Sprintf(", which is the loss of guessing (%.4g)", d.get("chance"))
+		case "at_start":
+			s = fmt.Sprintf("%s is %.4g and has been no better than the %.4g of the untrained model since epoch %d", d.metric, d.get("now"), d.get("untrained"), d.onset)
 		case "creeps":
 			return fmt.Sprintf("%s falls, but has moved by only %.2g %% since epoch %d: far too slowly.", d.metric, 100*d.get("span"), d.onset), usual
 		case "flat_from_start":
@@ -93,8 +98,12 @@ func (l *notLearning) judge(r *run, s *series, open bool) decision {
 		}
 		d.reason = "stands_still"
 		d.onset = int(tail[len(tail)-l.still].epoch)
+	case l.atStart(r, tail):
+		d.reason, d.confidence = "at_start", 0.8
+		d.onset = int(tail[len(tail)-8].epoch)
+		d.with("untrained", untrained(r))
 	default:
-		return decision{holds: open && (span <= 1.5*l.span || same(tail[max(0, len(tail)-l.still):], l.span/5))}
+		return decision{holds: open && (span <= 1.5*l.span || untrained(r)*0.9 < s.last() || same(tail[max(0, len(tail)-l.still):], l.span/5))}
 	}
 	if d.severity == "" {
 		d.severity = SeverityWarning
@@ -108,6 +117,34 @@ func (l *notLearning) judge(r *run, s *series, open bool) decision {
 	d.with("lowest", lo)
 	d.with("highest", hi)
 	return d
+}
+
+// atStart reports whether the last eight epochs are no better than no training at all,
+// and do not get better.
+func (l *notLearning) atStart(r *run, tail []point) bool {
+	u := untrained(r)
+	if len(tail) < 8 || !isFinite(u) || u <= 0 {
+		return false
+	}
+	tail = tail[len(tail)-8:]
+	if creeps(tail) {
+		return false
+	}
+	for _, p := range tail {
+		if p.y < 0.95*u {
+			return false
+		}
+	}
+	return mean(tail[4:]) >= 0.98*mean(tail[:4])
+}
+
+// untrained returns the loss of the model before training as far as it is known: that of
+// the first batch, else that of guessing; NaN otherwise.
+func untrained(r *run) float64 {
+	if isFinite(r.untrained) {
+		return r.untrained
+	}
+	return r.now.facts.chanceLoss()
 }
 
 // same reports whether points are the same number but for a share.

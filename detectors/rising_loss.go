@@ -11,6 +11,7 @@ var risingLossDetector = &detector{
 		Title:    "The training loss rises",
 		Meaning:  "The training loss has climbed from its best and stays above it by more than this run's noise.",
 		Severity: SeverityWarning, MinEpochs: 6,
+		HiddenBy: []Kind{KindLossNaN, KindDivergence},
 		Params: []Param{
 			climbNoise(2),
 			climbEpochs(),
@@ -18,13 +19,14 @@ var risingLossDetector = &detector{
 			climbLevel(),
 		},
 		Reasons: []Reason{
-			{"above_best", "the mean of the last three epochs is above the best by more than the noise allows"},
+			{"above_best", "the mean of the last epochs is above the best by more than the noise allows"},
 		},
 		Advice: []string{
 			"Lower the learning rate: a third is a good first try, or ReduceLROnPlateau(monitor=\"loss\", factor=0.3, patience=3).",
 			"Go back to the weights of the best epoch (ModelCheckpoint with save_best_only=True).",
 			"If the data changes between epochs (augmentation, a curriculum, a growing set), a rise may be the data's.",
 		},
+		FalseAlarms: "development corpus: 1 of 181 healthy curves (23 of 26 rises named); kept apart: 0 of 85 (0 of 4); 0 of 600 runs of 10,000 noisy epochs",
 	},
 	make: func(p params) rule {
 		return ruleOf(risingLoss{over: p.get("noise"), epochs: int(p.get("epochs")), share: p.get("share"), level: p.get("level")})
@@ -38,7 +40,7 @@ var risingLossDetector = &detector{
 // The parameters that the rules of a climbing loss share.
 func climbNoise(v float64) Param {
 	return Param{
-		Name: "noise", Doc: "least rise of the mean of three epochs, in standard deviations of this run's noise, up to 12 epochs; 0.7 more with each factor e of epochs",
+		Name: "noise", Doc: "least rise of the mean of the last three epochs (of more than 24 points an eighth), in standard deviations of this run's noise, up to 12 epochs; 1 more with each factor e of epochs",
 		Unit: unitNoise, Default: v, Min: 0.5, Max: 20,
 		Source: "the knee between delay and false alarms on the development corpus; the growth is what 10,000 epochs of stationary noise need",
 	}

@@ -1,6 +1,10 @@
 package detectors
 
-import "github.com/epochwatch/epochwatch/ingest/contract"
+import (
+	"slices"
+
+	"github.com/epochwatch/epochwatch/ingest/contract"
+)
 
 // rule is one detector at work on one run: a small state and a decision. Its state is a
 // plain value, so that a run can be put back to an earlier epoch.
@@ -94,22 +98,40 @@ type say struct {
 	d      *detector
 	slots  *[slots]slot
 	run    *run
-	quiet  bool // epochs are folded again: the ledger knows them
+	state  *snapshot
+	table  []*detector
+	// said is the decision on its way to the ledger: here, so that those of rules that
+	// have nothing to say never leave the stack.
+	said  decision
+	quiet bool // epochs are folded again: the ledger knows them
 }
 
 // open reports whether the rule has a finding open.
 func (s *say) open(i int) bool { return s.slots[i].open > 0 }
 
+// hidden reports whether a finding that holds explains what this rule would raise.
+func (s *say) hidden() bool {
+	for i, d := range s.table {
+		if s.state.slots[i][0].open > 0 && slices.Contains(s.d.spec.HiddenBy, d.spec.Kind) {
+			return true
+		}
+	}
+	return false
+}
+
 // put says what the rule thinks now; each slot it watches wants one a fold.
 func (s *say) put(i int, d *decision) {
 	sl := &s.slots[i]
 	switch {
+	case sl.open == 0 && d.severity != "" && s.hidden():
 	case sl.open == 0 && d.severity != "":
-		sl.open = s.ledger.opened(s, d)
+		s.said = *d
+		sl.open = s.ledger.opened(s, &s.said)
 	case sl.open > 0 && d.severity == "" && !d.holds:
 		s.ledger.resolved(s, sl.open-1)
 		sl.open = 0
 	case sl.open > 0 && d.severity.Rank() > s.ledger.findings[sl.open-1].Severity.Rank():
-		s.ledger.escalated(s, sl.open-1, d)
+		s.said = *d
+		s.ledger.escalated(s, sl.open-1, &s.said)
 	}
 }

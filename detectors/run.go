@@ -22,16 +22,14 @@ const maxNames = 64
 
 // entry is an epoch as the run keeps it: what the rules can ask for.
 type entry struct {
-	epoch     int
-	attempt   int // counted from 0 in order of coming
-	live      bool
-	facts     *facts
 	y         [tracked]float64 // NaN when absent
-	has       uint8            // bit i: metric i is there, finite or not
-	bad       uint64           // bit i: the metric of names[i] is not finite
 	rate      float64          // NaN when not known
-	seconds   float64
-	firstLoss float64
+	firstLoss float64          // NaN when not known
+	bad       uint64           // bit i: the metric of names[i] is not finite
+	facts     *facts
+	epoch     int
+	attempt   int32 // counted from 1 in order of coming
+	live      bool  // of a message, not of a file
 }
 
 // run is what the rules see of a run: the histories and the epoch at hand. It is a
@@ -42,7 +40,7 @@ type run struct {
 	prev  int // number of the one before; meaningless for the first
 	epoch int // number of the one at hand
 	// before is the attempt of the one before.
-	before int
+	before int32
 	now    entry
 	s      [tracked]series
 	// names are those of the tracked metrics, of this run; all those of every metric.
@@ -53,7 +51,6 @@ type run struct {
 	// rate is that rate, NaN when not known.
 	rate      float64
 	rateSince int
-	restarts  int // attempts after the first
 	// Worked out when first asked for, once an epoch.
 	climbs [2]climb
 	known  [2]bool
@@ -64,8 +61,6 @@ func (r *run) take(e *entry) {
 	r.prev, r.before = r.epoch, r.now.attempt
 	if r.n == 0 {
 		r.first, r.untrained, r.rate = e.epoch, e.firstLoss, math.NaN()
-	} else if e.attempt != r.now.attempt {
-		r.restarts++
 	}
 	r.epoch, r.now = e.epoch, *e
 	if changed(r.rate, e.rate) {

@@ -28,8 +28,11 @@ type Spec struct {
 	Severity Severity // the highest it gives
 	// MinEpochs is how many epochs it needs before it can say anything.
 	MinEpochs int
-	Params    []Param
-	Reasons   []Reason
+	// HiddenBy are the kinds that explain this one: while a finding of theirs holds, none
+	// of this kind is opened.
+	HiddenBy []Kind
+	Params   []Param
+	Reasons  []Reason
 	// Advice is what to try, in order, where nothing more is known.
 	Advice []string
 	// FalseAlarms is the measured rate of false alarms with the defaults, and on what.
