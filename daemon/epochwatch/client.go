@@ -85,11 +85,19 @@ type answered[D document] struct{ json.RawMessage }
 
 // WriteText reads the document and writes it for a person.
 func (a answered[D]) WriteText(w io.Writer, o report.TextOptions) error {
-	var d D
-	if err := json.Unmarshal(a.RawMessage, &d); err != nil {
-		return fmt.Errorf("read the daemon's answer: %w", err)
+	d, err := a.document()
+	if err != nil {
+		return err
 	}
 	return d.WriteText(w, o)
+}
+
+func (a answered[D]) document() (D, error) {
+	var d D
+	if err := json.Unmarshal(a.RawMessage, &d); err != nil {
+		return d, fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	return d, nil
 }
 
 func (c *client) ask(ctx context.Context, path string, q url.Values, into any) error {

@@ -58,7 +58,7 @@ func (d *diagnosing) run(cmd *cobra.Command, files []string) error {
 		}
 		facts, err := report.ReadFacts(b)
 		if err != nil {
-			return usagef("--context %s: %w", d.context, err)
+			return usagef("--context %s: want one JSON object with facts such as {\"loss\": \"mse\", \"learning_rate\": 0.001}: %w", d.context, err)
 		}
 		d.facts = &facts
 	}
@@ -76,14 +76,14 @@ func (d *diagnosing) run(cmd *cobra.Command, files []string) error {
 // file reads and shows one file. The error is one of writing; what is wrong with the
 // file is shown, and told by the code.
 func (d *diagnosing) file(cmd *cobra.Command, name string, again bool) (int, error) {
-	out := cmd.OutOrStdout()
-	found, err := d.read(cmd.InOrStdin(), name)
+	out, notes := cmd.OutOrStdout(), cmd.ErrOrStderr()
+	found, err := d.read(cmd, name)
 	if err != nil {
 		line := oneline.Text(err.Error())
 		if d.asJSON {
 			return exitUsage, encodeLine(out, report.Unreadable{Source: name, Error: line})
 		}
-		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "epochwatch: %s\n", line)
+		_, err = fmt.Fprintf(notes, "epochwatch: %s\n", line)
 		return exitUsage, err
 	}
 	code := exitOK
@@ -93,28 +93,52 @@ func (d *diagnosing) file(cmd *cobra.Command, name string, again bool) (int, err
 		}
 	}
 	if d.asJSON {
+		// The JSON has a fixed form; how the log was read is said beside it.
+		for _, n := range found.Notes() {
+			fmt.Fprintf(notes, "epochwatch: %s: %s\n", called(name), oneline.Text(n))
+		}
 		return code, encodeLine(out, found)
 	}
 	if again {
 		fmt.Fprintln(out)
 	}
-	return code, found.WriteText(out, report.TextOptions{Colour: colour(out), Width: width(out)})
+	return code, found.WriteText(out, textOptions(out))
 }
 
-func (d *diagnosing) read(stdin io.Reader, name string) (report.Diagnosis, error) {
-	in := stdin
+// called is what a source is called in a message.
+func called(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
+}
+
+func (d *diagnosing) read(cmd *cobra.Command, name string) (report.Diagnosis, error) {
+	in, size := cmd.InOrStdin(), int64(0)
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
 			return report.Diagnosis{}, err
 		}
 		defer f.Close()
+		s, err := f.Stat()
+		switch {
+		case err != nil:
+			return report.Diagnosis{}, err
+		case s.IsDir():
+			return report.Diagnosis{}, fmt.Errorf("%s is a folder: name the logs in it", name)
+		case s.Mode().IsRegular():
+			size = s.Size()
+		}
 		in = f
 	}
-	log, err := history.Read(in, name)
+	p := newReading(in, cmd.ErrOrStderr(), name, size)
+	log, err := history.Read(p, called(name))
+	p.done()
 	if err != nil {
 		return report.Diagnosis{}, err
 	}
+	log.Source = name
 	return report.Diagnose(log, d.facts, nil)
 }
 

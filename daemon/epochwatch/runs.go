@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -45,7 +47,9 @@ has stored is read.`,
 			if err != nil {
 				return fmt.Errorf("list runs: %w", err)
 			}
-			return show(cmd.OutOrStdout(), list, asJSON)
+			o := textOptions(cmd.OutOrStdout())
+			o.Load = func(project, id string) (report.RunDocument, error) { return loadRun(cmd.Context(), s, project, id) }
+			return show(cmd.OutOrStdout(), list, asJSON, o)
 		},
 	}
 	p.flags(cmd)
@@ -86,7 +90,7 @@ func newShowCommand() *cobra.Command {
 			case err != nil:
 				return fmt.Errorf("read run %s: %w", id, err)
 			}
-			return show(cmd.OutOrStdout(), doc, asJSON)
+			return show(cmd.OutOrStdout(), doc, asJSON, textOptions(cmd.OutOrStdout()))
 		},
 	}
 	p.flags(cmd)
@@ -109,8 +113,23 @@ func checkProject(name string) error {
 	return nil
 }
 
+// loadRun returns a run as a document, whoever answered.
+func loadRun(ctx context.Context, s source, project, id string) (report.RunDocument, error) {
+	v, err := s.Run(ctx, project, id)
+	if err != nil {
+		return report.RunDocument{}, err
+	}
+	switch d := v.(type) {
+	case report.RunDocument:
+		return d, nil
+	case answered[report.RunDocument]:
+		return d.document()
+	}
+	return report.RunDocument{}, fmt.Errorf("%T is no run", v)
+}
+
 // show writes a document as JSON on one line, or as text.
-func show(w io.Writer, v any, asJSON bool) error {
+func show(w io.Writer, v any, asJSON bool, o report.TextOptions) error {
 	if asJSON {
 		return encodeLine(w, v)
 	}
@@ -118,11 +137,19 @@ func show(w io.Writer, v any, asJSON bool) error {
 	if !ok {
 		return fmt.Errorf("%T cannot be written as text", v)
 	}
-	return d.WriteText(w, report.TextOptions{Colour: colour(w), Width: width(w)})
+	return d.WriteText(w, o)
 }
 
-// width is how many columns a terminal has; 0 for anything else.
+func textOptions(w io.Writer) report.TextOptions {
+	return report.TextOptions{Colour: colour(w), Width: width(w)}
+}
+
+// width is how many columns text may have: what COLUMNS says, or the terminal; 0 where
+// neither does.
 func width(w io.Writer) int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return 0

@@ -7,11 +7,10 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
 )
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // short writes a number for people: four significant digits.
 func short(v float64) string {
@@ -29,47 +28,91 @@ type point struct {
 
 var levels = []rune("▁▂▃▄▅▆▇█")
 
-// columns puts n points into at most width columns and returns the first point of each.
-func columns(n, width int) []int {
-	width = min(n, width)
-	out := make([]int, width)
-	for i := range out {
-		out[i] = i * n / width
+// grid says which epochs stand in which column: many epochs share one, few get several.
+type grid struct {
+	starts []int // the first point of each cell
+	n      int   // points
+	wide   int   // columns a cell
+}
+
+// maxStretch is how many columns an epoch gets at most.
+const maxStretch = 3
+
+func newGrid(n, width int) grid {
+	cells := max(min(n, width), 1)
+	g := grid{starts: make([]int, cells), n: n, wide: min(max(width/cells, 1), maxStretch)}
+	for i := range g.starts {
+		g.starts[i] = i * n / cells
+	}
+	return g
+}
+
+// cells returns the mean of the points of each cell.
+func (g grid) cells(v []float64) []float64 {
+	out := make([]float64, len(g.starts))
+	for i, from := range g.starts {
+		to := g.n
+		if i+1 < len(g.starts) {
+			to = g.starts[i+1]
+		}
+		out[i] = meanOf(v[from:to])
 	}
 	return out
 }
 
-// spark draws a series in one line; × stands for what is not finite, a blank for what is
-// missing. Several epochs in one column show their mean.
-func spark(v []float64, starts []int) string {
-	cells := make([]float64, len(starts))
-	low, high := math.Inf(1), math.Inf(-1)
-	for i, from := range starts {
-		to := len(v)
-		if i+1 < len(starts) {
-			to = starts[i+1]
-		}
-		cells[i] = meanOf(v[from:to])
-		if contract.Number(cells[i]).Finite() {
-			low, high = min(low, cells[i]), max(high, cells[i])
+// cellOf returns the cell in which an epoch stands.
+func (g grid) cellOf(points []point, epoch int) int {
+	at := 0
+	for i, s := range g.starts {
+		if points[s].epoch <= epoch {
+			at = i
 		}
 	}
-	var b strings.Builder
+	return at
+}
+
+// spark draws cells as bars, each so many columns wide; × stands for what is not finite, a
+// blank for what is missing.
+func spark(cells []float64, wide int) []string {
+	low, high := scale(cells)
+	out := make([]string, 0, len(cells))
 	for _, c := range cells {
+		r := " "
 		switch {
 		case math.IsNaN(c):
-			b.WriteRune(' ')
 		case math.IsInf(c, 0):
-			b.WriteRune('×')
-		case high == low:
-			b.WriteRune(levels[0])
+			r = "×"
+		case high <= low:
+			r = string(levels[0])
 		default:
 			// Halves first: the difference of two huge values overflows.
-			share := (c/2 - low/2) / (high/2 - low/2)
-			b.WriteRune(levels[min(int(share*float64(len(levels))), len(levels)-1)])
+			share := min(max((c/2-low/2)/(high/2-low/2), 0), 1)
+			r = string(levels[min(int(share*float64(len(levels))), len(levels)-1)])
 		}
+		out = append(out, strings.Repeat(r, wide))
 	}
-	return b.String()
+	return out
+}
+
+// scale returns what the lowest and the highest bar stand for. The first fifth of a longer
+// curve does not count: the fall in the first epochs would flatten all that comes after.
+func scale(cells []float64) (low, high float64) {
+	from := 0
+	if len(cells) >= 10 {
+		from = len(cells) / 5
+	}
+	for {
+		low, high = math.Inf(1), math.Inf(-1)
+		for _, c := range cells[from:] {
+			if contract.Number(c).Finite() {
+				low, high = min(low, c), max(high, c)
+			}
+		}
+		if from == 0 || high > low {
+			return low, high
+		}
+		from = 0
+	}
 }
 
 // missing marks an epoch without the metric, apart from a metric that is NaN.
@@ -100,13 +143,18 @@ func (p *page) curves(points []point, onset *int, rates []float64) {
 		return
 	}
 	names := metricNames(points)
-	wide := len("learning rate")
-	for _, n := range names {
-		wide = max(wide, len([]rune(n)))
+	c := curves{page: p, points: points, onset: -1}
+	if changes(rates) {
+		c.wide = len(rateName)
 	}
-	wide = min(wide, 22)
-	room := max(p.o.Width-wide-26, 8)
-	starts := columns(len(points), room)
+	for _, n := range names {
+		c.wide = max(c.wide, utf8.RuneCountInString(n))
+	}
+	c.wide = min(c.wide, 22)
+	c.grid = newGrid(len(points), max(p.o.Width-c.wide-26, 8))
+	if onset != nil && *onset >= points[0].epoch && *onset <= points[len(points)-1].epoch {
+		c.onset = c.grid.cellOf(points, *onset)
+	}
 	for _, name := range names {
 		v := make([]float64, len(points))
 		for i, pt := range points {
@@ -115,40 +163,58 @@ func (p *page) curves(points []point, onset *int, rates []float64) {
 				v[i] = float64(x)
 			}
 		}
-		p.curve(name, wide, v, starts)
+		c.row(name, v)
 	}
 	if changes(rates) {
-		p.curve("learning rate", wide, rates, starts)
+		c.row(rateName, rates)
 	}
-	p.marker(points, starts, wide, onset)
+	c.axis(onset)
 }
 
-func (p *page) curve(name string, wide int, v []float64, starts []int) {
+const rateName = "learning rate"
+
+// curves is the drawing of one run.
+type curves struct {
+	*page
+	points []point
+	grid   grid
+	wide   int // of the names
+	onset  int // cell; -1 if there is none
+}
+
+// row draws one metric. From the onset on it is painted.
+func (c *curves) row(name string, v []float64) {
 	there := slices.DeleteFunc(slices.Clone(v), func(x float64) bool { return x == missing })
 	if len(there) == 0 {
 		return
 	}
-	if r := []rune(name); len(r) > wide {
-		name = string(r[:wide-1]) + "…"
+	if r := []rune(name); len(r) > c.wide {
+		name = string(r[:c.wide-1]) + "…"
 	}
-	p.line("  %-*s %s  %s → %s", wide, name, spark(v, starts), short(there[0]), short(there[len(there)-1]))
+	bars := spark(c.grid.cells(v), c.grid.wide)
+	drawn := strings.Join(bars, "")
+	if c.onset >= 0 {
+		drawn = strings.Join(bars[:c.onset], "") + c.paint(yellow, strings.Join(bars[c.onset:], ""))
+	}
+	c.line("  %-*s %s  %s → %s", c.wide, name, drawn, short(there[0]), short(there[len(there)-1]))
 }
 
-// marker points at the onset below the curves, and says the epochs at the ends.
-func (p *page) marker(points []point, starts []int, wide int, onset *int) {
-	first, last := points[0].epoch, points[len(points)-1].epoch
-	pad := strings.Repeat(" ", wide+3)
-	if onset == nil || *onset < first || *onset > last {
-		p.line("%s%s", pad, p.paint(dim, fmt.Sprintf("epochs %d to %d", first, last)))
+// axis points at the onset below the curves, and says the epochs at the ends.
+func (c *curves) axis(onset *int) {
+	first, last := c.points[0].epoch, c.points[len(c.points)-1].epoch
+	pad := strings.Repeat(" ", c.wide+3)
+	if c.onset < 0 {
+		c.line("%s%s", pad, c.paint(dim, fmt.Sprintf("epochs %d to %d", first, last)))
 		return
 	}
-	at := 0
-	for i, s := range starts {
-		if points[s].epoch <= *onset {
-			at = i
-		}
+	mark, of := fmt.Sprintf("▲ epoch %d", *onset), fmt.Sprintf(" of %d to %d", first, last)
+	// Near the right edge the words stand to the left of the mark.
+	at := c.onset * c.grid.wide
+	if text := fmt.Sprintf("epoch %d%s ▲", *onset, of); c.wide+3+at+utf8.RuneCountInString(mark+of) > c.o.Width && at >= len(text) {
+		c.line("%s%s%s", pad, strings.Repeat(" ", at+1-utf8.RuneCountInString(text)), c.paint(bold, text))
+		return
 	}
-	p.line("%s%s%s %s", pad, strings.Repeat(" ", at), p.paint(bold, "▲"), p.paint(bold, fmt.Sprintf("epoch %d", *onset))+p.paint(dim, fmt.Sprintf(" of %d to %d", first, last)))
+	c.line("%s%s%s%s", pad, strings.Repeat(" ", at), c.paint(bold, mark), c.paint(dim, of))
 }
 
 func changes(v []float64) bool {
@@ -168,7 +234,7 @@ func metricNames(points []point) []string {
 			seen[name] = true
 		}
 	}
-	names := sortedKeys(seen)
+	names := slices.Sorted(maps.Keys(seen))
 	rank := func(n string) int {
 		switch base := strings.TrimPrefix(n, "val_"); {
 		case base == "loss":

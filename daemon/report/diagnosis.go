@@ -25,11 +25,11 @@ type Finding struct {
 	OnsetEpoch    int                        `json:"onset_epoch"`
 	FiredEpoch    int                        `json:"fired_epoch"`
 	ResolvedEpoch *int                       `json:"resolved_epoch"`
+	Evidence      map[string]contract.Number `json:"evidence"`
+	Advice        []string                   `json:"advice"`
 	Confidence    contract.Number            `json:"confidence"`
 	Reason        string                     `json:"reason"`
 	Summary       string                     `json:"summary"`
-	Evidence      map[string]contract.Number `json:"evidence"`
-	Advice        []string                   `json:"advice"`
 }
 
 // Diagnosis is what is said of one log.

@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/epochwatch/epochwatch/detectors"
-	"github.com/epochwatch/epochwatch/ingest/contract"
 )
 
 // TextOptions say what the text is written on.
 type TextOptions struct {
 	Colour bool
 	Width  int // columns; 0 means 80
+	// Load reads one run of a list, for its curve and verdict; nil leaves them out.
+	Load func(project, id string) (RunDocument, error)
 }
 
 // page gathers the lines of a report.
@@ -36,8 +37,10 @@ func (p *page) writeTo(w io.Writer) error {
 }
 
 func (p *page) line(format string, args ...any) {
-	p.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+	p.b.WriteString(strings.TrimRight(strings.ReplaceAll(fmt.Sprintf(format, args...), hard, " "), " ") + "\n")
 }
+
+func (p *page) heading(s string) { p.line("%s", p.paint(bold, s)) }
 
 func (p *page) blank() { p.b.WriteByte('\n') }
 
@@ -51,7 +54,7 @@ const (
 )
 
 func (p *page) paint(style, s string) string {
-	if !p.o.Colour || s == "" {
+	if !p.o.Colour || s == "" || style == "" {
 		return s
 	}
 	return "\x1b[" + style + "m" + s + "\x1b[0m"
@@ -76,7 +79,7 @@ func (p *page) wrapped(lead, text, style string) {
 		p.line("%s%s", prefix, p.paint(style, line))
 		line, prefix = "", indent
 	}
-	for word := range strings.FieldsSeq(text) {
+	for word := range strings.FieldsFuncSeq(text, breaks) {
 		if line != "" && utf8.RuneCountInString(prefix)+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > p.o.Width {
 			flush()
 		}
@@ -90,60 +93,48 @@ func (p *page) wrapped(lead, text, style string) {
 	}
 }
 
+// breaks reports whether a line may end at r. What belongs together is joined by hard spaces.
+func breaks(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }
+
+// hard is a space at which no line ends; it is written as a plain one.
+const hard = "\u00a0"
+
 // verdict writes what a person reads first.
-func (p *page) verdict(v Verdict, firing int) {
-	style := green
-	switch {
-	case firing > 0:
-		style = red
-	case v.Kind != detectors.KindHealthy:
-		style = yellow
+func (p *page) verdict(v Verdict, findings []Finding) {
+	if v.Kind == detectors.KindHealthy {
+		p.wrapped("", v.Summary, bold+";"+green)
+		return
 	}
-	p.line("%s%s", p.paint(bold+";"+style, words(v.Kind)), p.paint(dim, confidence(v)))
+	style := yellow
+	for _, f := range findings {
+		if f.Kind == v.Kind && f.ResolvedEpoch == nil {
+			style = severityStyle(f.Severity)
+			break
+		}
+	}
+	p.line("%s  %s", p.paint(bold+";"+style, title(v.Kind)), p.paint(dim, fmt.Sprintf("%.0f %% sure", 100*float64(v.Confidence))))
 	p.wrapped("  ", v.Summary, "")
 }
 
-func words(k detectors.Kind) string { return strings.ReplaceAll(string(k), "_", " ") }
-
-func confidence(v Verdict) string {
-	if v.Kind == detectors.KindHealthy {
-		return ""
+// title names a kind in a few words.
+func title(k detectors.Kind) string {
+	for _, s := range detectors.Specs() {
+		if s.Kind == k && s.Title != "" {
+			return s.Title
+		}
 	}
-	return fmt.Sprintf("  (confidence %.0f %%)", 100*float64(v.Confidence))
+	return words(k)
 }
+
+func words[S ~string](s S) string { return strings.ReplaceAll(string(s), "_", " ") }
 
 func (p *page) advice(advice []string) {
 	if len(advice) == 0 {
 		return
 	}
 	p.blank()
-	p.line("%s", p.paint(bold, "What to try"))
+	p.heading("What to try")
 	for i, a := range advice {
 		p.wrapped(fmt.Sprintf("  %d. ", i+1), a, "")
 	}
-}
-
-// finding writes one finding with its evidence.
-func (p *page) finding(f Finding) {
-	when := fmt.Sprintf("since epoch %d, seen at %d", f.OnsetEpoch, f.FiredEpoch)
-	if f.ResolvedEpoch != nil {
-		when = fmt.Sprintf("from epoch %d, over at %d", f.OnsetEpoch, *f.ResolvedEpoch)
-	}
-	on := ""
-	if f.Metric != "" {
-		on = " on " + f.Metric
-	}
-	p.line("  %s %s%s, %s", p.paint(severityStyle(f.Severity), fmt.Sprintf("%-8s", f.Severity)), p.paint(bold, words(f.Kind)), on, when)
-	p.wrapped("           ", f.Summary, "")
-	if text := evidence(f.Evidence); text != "" {
-		p.wrapped("           ", text, dim)
-	}
-}
-
-func evidence(m map[string]contract.Number) string {
-	parts := make([]string, 0, len(m))
-	for _, k := range sortedKeys(m) {
-		parts = append(parts, strings.ReplaceAll(k, "_", " ")+" "+short(float64(m[k])))
-	}
-	return strings.Join(parts, ", ")
 }

@@ -48,12 +48,12 @@ type Command struct {
 	To           *contract.Number     `json:"to"`
 	State        store.CommandState   `json:"state"`
 	Reason       string               `json:"reason"`
-	Answer       string               `json:"answer,omitempty"` // why it was refused or expired
 	Finding      *string              `json:"finding"`
-	IssuedBy     string               `json:"issued_by,omitempty"`
 	DecidedEpoch int                  `json:"decided_epoch"`
 	AppliedEpoch *int                 `json:"applied_epoch"`
-	Effect       *store.Effect        `json:"effect"` // null until applied
+	Effect       *store.Effect        `json:"effect"`           // null until applied
+	Answer       string               `json:"answer,omitempty"` // why it was refused or expired
+	IssuedBy     string               `json:"issued_by,omitempty"`
 }
 
 // Message is a message to people.

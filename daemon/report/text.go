@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/ingest/contract"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -15,8 +14,8 @@ import (
 // marked, the findings with their numbers, what to try.
 func (d Diagnosis) WriteText(w io.Writer, o TextOptions) error {
 	p := newPage(o)
-	p.line("%s", p.paint(dim, fmt.Sprintf("%s: %s", d.Source, count(d.Epochs, "epoch"))))
-	p.verdict(d.Verdict, firing(d.Findings))
+	p.line("%s", p.paint(dim, d.headline()))
+	p.verdict(d.Verdict, d.Findings)
 	p.blank()
 	points, rates := make([]point, 0, len(d.log.Epochs)), make([]float64, 0, len(d.log.Epochs))
 	for _, e := range d.log.Epochs {
@@ -27,13 +26,7 @@ func (d Diagnosis) WriteText(w io.Writer, o TextOptions) error {
 		points, rates = append(points, point{e.Epoch, m}), append(rates, orMissing(e.LearningRate))
 	}
 	p.curves(points, onsetOf(d.Verdict, d.Findings), rates)
-	if len(d.Findings) > 0 {
-		p.blank()
-		p.line("%s", p.paint(bold, "Findings"))
-		for _, f := range d.Findings {
-			p.finding(f)
-		}
-	}
+	p.findings(d.Findings, d.Verdict.Summary)
 	p.advice(d.Verdict.Advice)
 	if notes := d.Notes(); len(notes) > 0 {
 		p.blank()
@@ -42,6 +35,23 @@ func (d Diagnosis) WriteText(w io.Writer, o TextOptions) error {
 		}
 	}
 	return p.writeTo(w)
+}
+
+// headline says what was read.
+func (d Diagnosis) headline() string {
+	name := d.Source
+	if name == "-" {
+		name = "standard input"
+	}
+	text := fmt.Sprintf("%s: %s", name, count(d.Epochs, "epoch"))
+	if d.Epochs > 1 {
+		text += fmt.Sprintf(" (%d to %d", d.FirstEpoch, d.log.Epochs[len(d.log.Epochs)-1].Epoch)
+		if d.log.Declared > 0 {
+			text += fmt.Sprintf(" of %d", d.log.Declared)
+		}
+		text += ")"
+	}
+	return text
 }
 
 func orMissing(v float64) float64 {
@@ -58,31 +68,6 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func firing(fs []Finding) int {
-	n := 0
-	for _, f := range fs {
-		if f.ResolvedEpoch == nil && f.Severity != detectors.SeverityInfo {
-			n++
-		}
-	}
-	return n
-}
-
-// onsetOf returns where the verdict's finding began, or else the earliest one.
-func onsetOf(v Verdict, fs []Finding) *int {
-	var best *int
-	for i := range fs {
-		f := &fs[i]
-		if f.Kind == v.Kind {
-			return &f.OnsetEpoch
-		}
-		if best == nil || f.OnsetEpoch < *best {
-			best = &f.OnsetEpoch
-		}
-	}
-	return best
-}
-
 // WriteText writes the run for a person.
 func (d RunDocument) WriteText(w io.Writer, o TextOptions) error {
 	p := newPage(o)
@@ -91,7 +76,7 @@ func (d RunDocument) WriteText(w io.Writer, o TextOptions) error {
 	for _, f := range d.Findings {
 		findings = append(findings, f.Finding)
 	}
-	p.verdict(d.Verdict, firing(findings))
+	p.verdict(d.Verdict, findings)
 	p.blank()
 	points, rates := make([]point, 0, len(d.Epochs)), make([]float64, 0, len(d.Epochs))
 	for _, e := range d.Epochs {
@@ -103,18 +88,10 @@ func (d RunDocument) WriteText(w io.Writer, o TextOptions) error {
 		rates = append(rates, rate)
 	}
 	p.curves(points, onsetOf(d.Verdict, findings), rates)
-	if len(findings) > 0 {
-		p.blank()
-		p.line("%s", p.paint(bold, "Findings"))
-		for _, f := range findings {
-			p.finding(f)
-		}
-	}
+	p.findings(findings, d.Verdict.Summary)
 	p.commands(d.Commands)
-	p.messages(d.Messages)
-	if d.Run.State == store.StateRunning || firing(findings) > 0 {
-		p.advice(d.Verdict.Advice)
-	}
+	p.messages(d.Messages, d.Findings)
+	p.advice(d.Verdict.Advice)
 	return p.writeTo(w)
 }
 
@@ -124,11 +101,12 @@ func (p *page) head(r Run, epochs int) {
 		name = r.Name + "  " + p.paint(dim, r.ID)
 	}
 	p.line("%s", p.paint(bold, name))
-	facts := []string{"project " + r.Project, stateText(r), count(epochs, "epoch")}
+	facts := []string{stateText(r), count(epochs, "epoch")}
 	if r.Attempts > 1 {
 		facts = append(facts, count(r.Attempts, "attempt"))
 	}
-	p.line("%s", p.paint(dim, strings.Join(facts, " · ")))
+	facts = append(facts, "project "+r.Project)
+	p.wrapped("", joined(facts), dim)
 	if r.EndReason != "" {
 		p.wrapped("  ", r.EndReason, "")
 	}
@@ -146,25 +124,39 @@ func (p *page) commands(cs []Command) {
 		return
 	}
 	p.blank()
-	p.line("%s", p.paint(bold, "Commands"))
+	p.heading("Commands")
+	indent := strings.Repeat(" ", 11)
 	for _, c := range cs {
-		text := fmt.Sprintf("%s %s", words(detectors.Kind(c.Kind)), p.paint(bold, string(c.State)))
+		text := words(c.Kind)
 		if c.From != nil && c.To != nil {
-			text += fmt.Sprintf(": %s → %s", short(float64(*c.From)), short(float64(*c.To)))
+			text += fmt.Sprintf(" %s → %s", short(float64(*c.From)), short(float64(*c.To)))
 		}
-		text += fmt.Sprintf(", decided after epoch %d", c.DecidedEpoch)
+		p.line("  %s %s", p.paint(commandStyle(c.State), fmt.Sprintf("%-8s", c.State)), p.paint(bold, text))
+		when := fmt.Sprintf("decided after epoch %d", c.DecidedEpoch)
 		if c.AppliedEpoch != nil {
-			text += fmt.Sprintf(", in force from epoch %d", *c.AppliedEpoch)
+			when += fmt.Sprintf(", in force from epoch %d", *c.AppliedEpoch)
 		}
 		if c.Effect != nil {
-			text += ", " + effectText(*c.Effect)
+			when += ": " + effectText(*c.Effect)
 		}
-		p.line("  %s", text)
+		p.wrapped(indent, when, "")
 		if c.Answer != "" {
-			p.wrapped("           ", c.Answer, "")
+			p.wrapped(indent, c.Answer, "")
 		}
-		p.wrapped("           ", "because: "+c.Reason, dim)
+		p.wrapped(indent, "because: "+c.Reason, dim)
 	}
+}
+
+func commandStyle(s store.CommandState) string {
+	switch s {
+	case store.CommandApplied:
+		return green
+	case store.CommandRefused, store.CommandExpired:
+		return red
+	case store.CommandReverted, store.CommandProposed:
+		return yellow
+	}
+	return dim
 }
 
 func effectText(e store.Effect) string {
@@ -179,45 +171,47 @@ func effectText(e store.Effect) string {
 	return "made no difference"
 }
 
-func (p *page) messages(ms []Message) {
+func (p *page) messages(ms []Message, about []RunFinding) {
 	if len(ms) == 0 {
 		return
 	}
+	titles := map[string]string{}
+	for _, f := range about {
+		titles[f.ID] = title(f.Kind) + ", "
+	}
 	p.blank()
-	p.line("%s", p.paint(bold, "Messages"))
+	p.heading("Messages")
 	for _, m := range ms {
-		text := fmt.Sprintf("  %s by %s to %s: %s", m.Event, m.Channel, m.Receiver, m.State)
+		style := dim
+		switch m.State {
+		case store.MessageSent:
+			style = green
+		case store.MessageFailed, store.MessageDead:
+			style = red
+		}
+		p.line("  %s %s", p.paint(style, fmt.Sprintf("%-8s", m.State)), p.paint(bold, m.Channel+" to "+m.Receiver))
+		text := titles[m.Finding] + string(m.Event)
+		if m.SentAt != nil {
+			text += ", " + m.SentAt.Format(time.RFC3339)
+		}
 		if m.Attempts > 1 {
-			text += fmt.Sprintf(" after %d attempts", m.Attempts)
+			text += fmt.Sprintf(", %d attempts", m.Attempts)
 		}
 		if m.LastError != "" && m.SentAt == nil {
 			text += ": " + m.LastError
 		}
-		p.line("%s", text)
+		p.wrapped(strings.Repeat(" ", 11), text, "")
 	}
 }
 
-// WriteText writes the runs as a table.
-func (l RunList) WriteText(w io.Writer, o TextOptions) error {
-	p := newPage(o)
-	if len(l.Runs) == 0 {
-		p.line("No runs yet. Train with callbacks=[EpochWatch()] while `epochwatch up` is running.")
-		return p.writeTo(w)
-	}
-	wide := 0
-	for _, r := range l.Runs {
-		wide = max(wide, len(r.ID))
-	}
-	for _, r := range l.Runs {
-		style := dim
-		switch r.State {
-		case store.StateRunning:
-			style = green
-		case store.StateFailed, store.StateLost:
-			style = red
+// joined puts short facts on a line, which ends only between them.
+func joined(facts []string) string {
+	parts := make([]string, len(facts))
+	for i, f := range facts {
+		parts[i] = strings.ReplaceAll(f, " ", hard)
+		if i < len(facts)-1 {
+			parts[i] += hard + "·"
 		}
-		p.line("%-*s  %s  %s  %s %s", wide, r.ID, p.paint(style, fmt.Sprintf("%-11s", r.State)),
-			r.StartedAt.Local().Format("2006-01-02 15:04"), r.Project, p.paint(dim, r.Name))
 	}
-	return p.writeTo(w)
+	return strings.Join(parts, " ")
 }

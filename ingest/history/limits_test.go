@@ -45,7 +45,7 @@ const bar = "\r  5/10 [=====>....] - ETA: 9s - loss: 0.5000 - accuracy: 0.8000"
 
 // TestMemoryIsBounded is not parallel: it measures.
 func TestMemoryIsBounded(t *testing.T) { //nolint:paralleltest // it measures the heap
-	const size = 32 << 20
+	const size = 16 << 20
 	for name, c := range map[string]struct {
 		text string
 		read bool
@@ -68,7 +68,7 @@ func TestMemoryIsBounded(t *testing.T) { //nolint:paralleltest // it measures th
 		} else {
 			require.NoError(t, err, name)
 		}
-		require.Less(t, r.peak, before.HeapInuse+(32<<20), name)
+		require.Less(t, r.peak, before.HeapInuse+(24<<20), name)
 	}
 }
 

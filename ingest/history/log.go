@@ -70,8 +70,8 @@ var ErrNotALog = errors.New("not a training log")
 
 const lookedFor = `looked for Keras console output ("Epoch 1/20", then "… - loss: 0.6931 …") or a CSVLogger table (a first line with "epoch" and "loss")`
 
-func notALog(found string) error {
-	return fmt.Errorf("%w: %s, found %s", ErrNotALog, lookedFor, found)
+func notALog(source, found string) error {
+	return fmt.Errorf("%s: %w: %s, found %s", source, ErrNotALog, lookedFor, found)
 }
 
 // Read reads one log to its end. The source is only a name. The error wraps ErrNotALog
@@ -84,7 +84,7 @@ func Read(r io.Reader, source string) (Log, error) {
 	}
 	text, what := decoder(br, head)
 	if what != "" {
-		return Log{}, notALog(what)
+		return Log{}, notALog(source, what)
 	}
 	ls := newLines(text)
 	p := &parse{notes: newNotes(), names: map[string]string{}}
@@ -100,7 +100,7 @@ func Read(r io.Reader, source string) (Log, error) {
 	}
 	p.runs.finish(&log)
 	if len(log.Epochs) == 0 {
-		return Log{}, notALog(p.found(ls))
+		return Log{}, notALog(source, p.found(ls))
 	}
 	return log, nil
 }
