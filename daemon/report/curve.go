@@ -26,7 +26,7 @@ type point struct {
 	metrics map[string]contract.Number
 }
 
-var levels = []rune("▁▂▃▄▅▆▇█")
+var levels = []rune("▁▂▃▄▅▆▇") // the full block would touch the line above
 
 // grid says which epochs stand in which column: many epochs share one, few get several.
 type grid struct {

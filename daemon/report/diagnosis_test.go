@@ -139,13 +139,13 @@ func TestCurves(t *testing.T) {
 	for i := range 400 {
 		fmt.Fprintf(&long, "%d,%g\n", i, 5-0.01*float64(i))
 	}
-	require.Contains(t, text(long.String(), 80), "  loss "+strings.Repeat("█", 14))
+	require.Contains(t, text(long.String(), 80), "  loss "+strings.Repeat("▇", 16)+"▆")
 	require.Contains(t, text("epoch,loss,acc\n0,1,0.1\n1,nan,NA\n2,1,0.1\n", 80), "  loss ▁▁▁×××▁▁▁  1 → 1\n  acc  ▁▁▁   ▁▁▁  0.1 → 0.1\n")
-	require.Contains(t, text("epoch,loss\n0,1e308\n1,-1e308\n", 80), "███▁▁▁  1e+308 → -1e+308")
+	require.Contains(t, text("epoch,loss\n0,1e308\n1,-1e308\n", 80), "▇▇▇▁▁▁  1e+308 → -1e+308")
 	require.Contains(t, text("epoch,loss\n3,1\n", 80), "training.log: 1 epoch\n")
-	require.NotContains(t, text("epoch,loss\n3,1\n", 80), "█")
+	require.NotContains(t, text("epoch,loss\n3,1\n", 80), "▇")
 	// The fall of the first epochs does not flatten what comes after.
-	require.Contains(t, text("epoch,loss\n0,100\n1,50\n2,1\n3,1.1\n4,1.2\n5,1.3\n6,1.4\n7,1.5\n8,1.6\n9,1.8\n", 80), "██████▁▁▁▂▂▂▂▂▂▄▄▄▄▄▄▆▆▆▇▇▇███")
+	require.Contains(t, text("epoch,loss\n0,100\n1,50\n2,1\n3,1.1\n4,1.2\n5,1.3\n6,1.4\n7,1.5\n8,1.6\n9,1.8\n", 80), "▇▇▇▇▇▇▁▁▁▁▁▁▂▂▂▃▃▃▄▄▄▅▅▅▆▆▆▇▇▇")
 }
 
 // TestTheJSONHasTheFixedForm holds the names, and that nothing is null but resolved_epoch.

@@ -44,7 +44,7 @@ func (e *endless) Read(p []byte) (int, error) {
 const bar = "\r  5/10 [=====>....] - ETA: 9s - loss: 0.5000 - accuracy: 0.8000"
 
 // TestMemoryIsBounded is not parallel: it measures.
-func TestMemoryIsBounded(t *testing.T) { //nolint:paralleltest // it measures the heap
+func TestMemoryIsBounded(t *testing.T) {
 	const size = 16 << 20
 	for name, c := range map[string]struct {
 		text string
