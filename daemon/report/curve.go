@@ -142,20 +142,34 @@ func (p *page) curves(points []point, onset *int, rates []float64) {
 	if len(points) < 2 {
 		return
 	}
-	names := metricNames(points)
+	rows := rowsOf(points, rates)
 	c := curves{page: p, points: points, onset: -1}
-	if changes(rates) {
-		c.wide = len(rateName)
-	}
-	for _, n := range names {
-		c.wide = max(c.wide, utf8.RuneCountInString(n))
+	values := 0
+	for _, r := range rows {
+		c.wide = max(c.wide, utf8.RuneCountInString(r.name))
+		values = max(values, utf8.RuneCountInString(r.ends))
 	}
 	c.wide = min(c.wide, 22)
-	c.grid = newGrid(len(points), max(p.o.Width-c.wide-26, 8))
+	c.grid = newGrid(len(points), max(p.o.Width-c.wide-values-len("  ")-len(" ")-len("  "), 8))
 	if onset != nil && *onset >= points[0].epoch && *onset <= points[len(points)-1].epoch {
 		c.onset = c.grid.cellOf(points, *onset)
 	}
-	for _, name := range names {
+	for _, r := range rows {
+		c.row(r)
+	}
+	c.axis(onset)
+}
+
+// row is one metric to draw.
+type row struct {
+	name string
+	v    []float64
+	ends string // its first and last value
+}
+
+func rowsOf(points []point, rates []float64) []row {
+	var rows []row
+	for _, name := range metricNames(points) {
 		v := make([]float64, len(points))
 		for i, pt := range points {
 			v[i] = missing
@@ -163,15 +177,19 @@ func (p *page) curves(points []point, onset *int, rates []float64) {
 				v[i] = float64(x)
 			}
 		}
-		c.row(name, v)
+		rows = append(rows, row{name: name, v: v})
 	}
 	if changes(rates) {
-		c.row(rateName, rates)
+		rows = append(rows, row{name: "learning rate", v: rates})
 	}
-	c.axis(onset)
+	for i := range rows {
+		there := slices.DeleteFunc(slices.Clone(rows[i].v), func(x float64) bool { return x == missing })
+		if len(there) > 0 {
+			rows[i].ends = short(there[0]) + " → " + short(there[len(there)-1])
+		}
+	}
+	return rows
 }
-
-const rateName = "learning rate"
 
 // curves is the drawing of one run.
 type curves struct {
@@ -183,20 +201,17 @@ type curves struct {
 }
 
 // row draws one metric. From the onset on it is painted.
-func (c *curves) row(name string, v []float64) {
-	there := slices.DeleteFunc(slices.Clone(v), func(x float64) bool { return x == missing })
-	if len(there) == 0 {
-		return
+func (c *curves) row(r row) {
+	name := r.name
+	if n := []rune(name); len(n) > c.wide {
+		name = string(n[:c.wide-1]) + "…"
 	}
-	if r := []rune(name); len(r) > c.wide {
-		name = string(r[:c.wide-1]) + "…"
-	}
-	bars := spark(c.grid.cells(v), c.grid.wide)
+	bars := spark(c.grid.cells(r.v), c.grid.wide)
 	drawn := strings.Join(bars, "")
 	if c.onset >= 0 {
 		drawn = strings.Join(bars[:c.onset], "") + c.paint(yellow, strings.Join(bars[c.onset:], ""))
 	}
-	c.line("  %-*s %s  %s → %s", c.wide, name, drawn, short(there[0]), short(there[len(there)-1]))
+	c.line("  %-*s %s  %s", c.wide, name, drawn, r.ends)
 }
 
 // axis points at the onset below the curves, and says the epochs at the ends.

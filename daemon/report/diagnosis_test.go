@@ -139,7 +139,7 @@ func TestCurves(t *testing.T) {
 	for i := range 400 {
 		fmt.Fprintf(&long, "%d,%g\n", i, 5-0.01*float64(i))
 	}
-	require.Contains(t, text(long.String(), 80), "  loss "+strings.Repeat("▇", 16)+"▆")
+	require.Contains(t, text(long.String(), 80), "  loss "+strings.Repeat("▇", 20)+"▆")
 	require.Contains(t, text("epoch,loss,acc\n0,1,0.1\n1,nan,NA\n2,1,0.1\n", 80), "  loss ▁▁▁×××▁▁▁  1 → 1\n  acc  ▁▁▁   ▁▁▁  0.1 → 0.1\n")
 	require.Contains(t, text("epoch,loss\n0,1e308\n1,-1e308\n", 80), "▇▇▇▁▁▁  1e+308 → -1e+308")
 	require.Contains(t, text("epoch,loss\n3,1\n", 80), "training.log: 1 epoch\n")

@@ -14,7 +14,7 @@ import (
 // marked, the findings with their numbers, what to try.
 func (d Diagnosis) WriteText(w io.Writer, o TextOptions) error {
 	p := newPage(o)
-	p.line("%s", p.paint(dim, d.headline()))
+	p.wrapped("", d.headline(), dim)
 	p.verdict(d.Verdict, d.Findings)
 	p.blank()
 	points, rates := make([]point, 0, len(d.log.Epochs)), make([]float64, 0, len(d.log.Epochs))
@@ -43,7 +43,7 @@ func (d Diagnosis) headline() string {
 	if name == "-" {
 		name = "standard input"
 	}
-	text := fmt.Sprintf("%s: %s", name, count(d.Epochs, "epoch"))
+	text := count(d.Epochs, "epoch")
 	if d.Epochs > 1 {
 		text += fmt.Sprintf(" (%d to %d", d.FirstEpoch, d.log.Epochs[len(d.log.Epochs)-1].Epoch)
 		if d.log.Declared > 0 {
@@ -51,7 +51,7 @@ func (d Diagnosis) headline() string {
 		}
 		text += ")"
 	}
-	return text
+	return strings.ReplaceAll(name, " ", hard) + ": " + strings.ReplaceAll(text, " ", hard)
 }
 
 func orMissing(v float64) float64 {
