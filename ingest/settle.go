@@ -13,7 +13,7 @@ const (
 	// itself, while the database answers, before its events are suspected.
 	suspectAfter = 2 * time.Minute
 	// plantedPause is longer than the broker takes to have an acknowledgement on disk.
-	plantedPause = time.Second
+	plantedPause = 3 * time.Second
 	// detailStore begins the detail of an event that the store refused.
 	detailStore = "cannot be stored: "
 )
