@@ -2,6 +2,8 @@
 
 package ingest
 
-// ackFirst has batches acknowledged before they are committed. It exists so that the kill
-// tests can be shown to fail: see planted_ack_first.go.
-const ackFirst = false
+import "context"
+
+// planted is where a fault can be built in, so that the kill tests can be shown to find
+// it: see planted_ack_first.go. In every other build it does nothing.
+func (w *worker) planted(context.Context, []*arrival) {}

@@ -12,8 +12,6 @@ const (
 	// suspectAfter is how long a transaction may fail for a reason that says nothing of
 	// itself, while the database answers, before its events are suspected.
 	suspectAfter = 2 * time.Minute
-	// plantedPause is longer than the broker takes to have an acknowledgement on disk.
-	plantedPause = 3 * time.Second
 	// detailStore begins the detail of an event that the store refused.
 	detailStore = "cannot be stored: "
 )
@@ -76,10 +74,7 @@ func (w *worker) store1(ctx context.Context, batch []*arrival) error {
 	errands, refused := errandsOf(batch, w.now())
 	pause := newBackOff()
 	begun, others := w.now(), w.commits.Load()
-	if ackFirst {
-		w.acknowledge(ctx, batch)
-		sleep(ctx, plantedPause)
-	}
+	w.planted(ctx, batch)
 	for {
 		visits, err := w.transact(ctx, errands, refused)
 		if err == nil {

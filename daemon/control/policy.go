@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -47,18 +48,8 @@ func (p Policy) Validate() error {
 	if p.MaxCuts < 0 {
 		bad("control.max_cuts: %d is below 0", p.MaxCuts)
 	}
-	slices.SortFunc(errs, func(a, b error) int { return compareText(a.Error(), b.Error()) })
+	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
-}
-
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // narrow returns the owner's bounds within the policy. A run whose owner said nothing,

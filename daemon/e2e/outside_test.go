@@ -64,7 +64,7 @@ func TestNATSIsKilled(t *testing.T) {
 	deliverRest(t, dir, url)
 	doc := settled(t, binary, dir, "n", r, store.StateCompleted)
 	got := received(w)
-	require.Empty(t, append(r.wrong(doc, got), sentOnce(doc, got)...), "%s", d.log)
+	require.Empty(t, append(r.wrong(doc, got), notArrived(doc, got)...), "%s", d.log)
 	t.Logf("NATS killed %d times: %d epochs, %d findings, %d commands, %d messages", n, len(doc.Epochs), len(doc.Findings), len(doc.Commands), len(got))
 	d.stop(t)
 }
@@ -94,7 +94,7 @@ func TestPostgresIsKilled(t *testing.T) {
 	})
 	doc := settled(t, binary, dir, "g", r, store.StateCompleted)
 	got := received(w)
-	require.Empty(t, append(r.wrong(doc, got), sentOnce(doc, got)...), "%s", d.log)
+	require.Empty(t, append(r.wrong(doc, got), notArrived(doc, got)...), "%s", d.log)
 	t.Logf("Postgres killed %d times: %d epochs, %d findings, %d commands, %d messages", n, len(doc.Epochs), len(doc.Findings), len(doc.Commands), len(got))
 	d.stop(t)
 }

@@ -56,7 +56,7 @@ func show(bin, dir, run string) (report.RunDocument, error) {
 	return doc, json.Unmarshal(out, &doc)
 }
 
-// lost returns what is wrong with what was kept, held against the record; received are
+// wrong returns what is wrong with what was kept, held against the record; received are
 // the ids of the messages that arrived, in order.
 func (r *record) wrong(doc report.RunDocument, received []string) []string {
 	var bad []string
@@ -104,8 +104,8 @@ func (r *record) wrong(doc report.RunDocument, received []string) []string {
 	return bad
 }
 
-// sentOnce returns what is wrong between the messages stored and those received.
-func sentOnce(doc report.RunDocument, received []string) []string {
+// notArrived returns the messages that are said to be sent and were not received.
+func notArrived(doc report.RunDocument, received []string) []string {
 	var bad []string
 	for _, m := range doc.Messages {
 		if m.State == store.MessageSent && !slices.Contains(received, m.ID) {
@@ -127,7 +127,7 @@ func TestTheCheckerSeesEachFault(t *testing.T) {
 		return r, doc, []string{"m1"}
 	}
 	r, doc, got := sound()
-	require.Empty(t, append(r.wrong(doc, got), sentOnce(doc, got)...))
+	require.Empty(t, append(r.wrong(doc, got), notArrived(doc, got)...))
 	for name, plant := range map[string]func(r *record, doc *report.RunDocument, got *[]string){
 		"a lost epoch":        func(_ *record, d *report.RunDocument, _ *[]string) { d.Epochs = d.Epochs[:1] },
 		"a changed loss":      func(r *record, _ *report.RunDocument, _ *[]string) { r.losses[1] = math.Nextafter(0.25, 1) },
@@ -140,6 +140,6 @@ func TestTheCheckerSeesEachFault(t *testing.T) {
 	} {
 		r, doc, got := sound()
 		plant(r, &doc, &got)
-		require.NotEmpty(t, append(r.wrong(doc, got), sentOnce(doc, got)...), name)
+		require.NotEmpty(t, append(r.wrong(doc, got), notArrived(doc, got)...), name)
 	}
 }

@@ -68,7 +68,6 @@ func commands() []*cobra.Command {
 		newDiagnoseCommand(),
 		newRunsCommand(),
 		newSyncCommand(),
-		newDiagnoseCommand(),
 		newDoctorCommand(),
 		newQuarantineCommand(),
 		newVersionCommand(),

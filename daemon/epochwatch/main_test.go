@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	"github.com/epochwatch/epochwatch/daemon/folder"
 	"github.com/epochwatch/epochwatch/ingest/contract"
@@ -189,4 +190,13 @@ func spoolFor(ts *testscript.TestScript, _ bool, args []string) {
 // tokenof DIR: puts the token of a data folder into EPOCHWATCH_TOKEN.
 func tokenOf(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("EPOCHWATCH_TOKEN", strings.TrimSpace(ts.ReadFile(filepath.Join(args[0], "token"))))
+}
+
+func TestEveryCommandStandsOnce(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, c := range commands() {
+		require.False(t, seen[c.Name()], c.Name())
+		seen[c.Name()] = true
+	}
 }

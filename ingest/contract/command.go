@@ -20,7 +20,7 @@ const (
 type Command struct {
 	Version int         `json:"version"`
 	Type    string      `json:"type"` // always "command"
-	ID      string      `json:"id"`   // UUIDv7; a repeated id is the same command
+	ID      string      `json:"id"`   // a repeated id is the same command; deciding twice gives the same
 	Kind    CommandKind `json:"kind"`
 	Project string      `json:"project"`
 	Run     string      `json:"run"`

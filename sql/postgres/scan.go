@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/internal/column"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -36,7 +37,7 @@ func scanAttempt(row pgx.CollectableRow) (a store.Attempt, err error) {
 	}
 	utc(&a.StartedAt)
 	utc(a.EndedAt)
-	if a.Gaps, err = parseGaps(gaps); err != nil {
+	if a.Gaps, err = column.ParseGaps(gaps); err != nil {
 		return a, err
 	}
 	a.Started, err = parseOptionalJSON[contract.RunStarted](facts)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
-	"github.com/epochwatch/epochwatch/sql/store"
+	"github.com/epochwatch/epochwatch/sql/internal/column"
 )
 
 // clean returns s as Postgres can hold it: valid UTF-8 without zero bytes.
@@ -25,20 +25,12 @@ func split(v float64) (value *float64, nonfinite *string) {
 	return &v, nil
 }
 
-func toJSON(v any) (string, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "", fmt.Errorf("encode %T: %w", v, err)
-	}
-	return string(b), nil
-}
-
 // optionalJSON returns nil for a nil pointer.
 func optionalJSON[T any](v *T) (*string, error) {
 	if v == nil {
 		return nil, nil //nolint:nilnil // null is what the column holds for nothing
 	}
-	s, err := toJSON(v)
+	s, err := column.JSON(v)
 	return &s, err
 }
 
@@ -51,26 +43,6 @@ func parseOptionalJSON[T any](s *string) (*T, error) {
 		return nil, fmt.Errorf("decode %T: %w", v, err)
 	}
 	return v, nil
-}
-
-func gapsJSON(gaps []store.SeqRange) (string, error) {
-	pairs := make([][2]int64, len(gaps))
-	for i, g := range gaps {
-		pairs[i] = [2]int64{g.From, g.To}
-	}
-	return toJSON(pairs)
-}
-
-func parseGaps(s string) ([]store.SeqRange, error) {
-	var pairs [][2]int64
-	if err := json.Unmarshal([]byte(s), &pairs); err != nil {
-		return nil, fmt.Errorf("decode gaps: %w", err)
-	}
-	var gaps []store.SeqRange
-	for _, p := range pairs {
-		gaps = append(gaps, store.SeqRange{From: p[0], To: p[1]})
-	}
-	return gaps, nil
 }
 
 // optionalText returns nil for the empty string.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/epochwatch/epochwatch/sql/internal/column"
 	"github.com/epochwatch/epochwatch/sql/internal/queue"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -94,7 +95,7 @@ func queueAttempts(b *pgx.Batch, rows []store.Attempt) error {
 	c := newColumns(8)
 	for i := range rows {
 		a := &rows[i]
-		gaps, err := gapsJSON(a.Gaps)
+		gaps, err := column.Gaps(a.Gaps)
 		if err != nil {
 			return err
 		}
@@ -137,7 +138,7 @@ func queueBatches(b *pgx.Batch, rows []store.Batches) error {
 	c := newColumns(7)
 	for i := range rows {
 		r := &rows[i]
-		metrics, err := toJSON(r.Body.Metrics)
+		metrics, err := column.JSON(r.Body.Metrics)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/sql/internal/column"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -21,11 +22,11 @@ func queueFindings(b *pgx.Batch, rows []store.Finding) error {
 	c := newColumns(14)
 	for i := range rows {
 		f := &rows[i]
-		evidence, err := toJSON(f.Evidence)
+		evidence, err := column.JSON(f.Evidence)
 		if err != nil {
 			return err
 		}
-		advice, err := toJSON(f.Advice)
+		advice, err := column.JSON(f.Advice)
 		if err != nil {
 			return err
 		}
@@ -44,7 +45,7 @@ func queueCommands(b *pgx.Batch, rows []store.Command) error {
 	c := newColumns(19)
 	for i := range rows {
 		r := &rows[i]
-		body, err := toJSON(r.Command)
+		body, err := column.JSON(r.Command)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/internal/column"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -46,7 +47,7 @@ func scanAttempt(s scanner) (a store.Attempt, err error) {
 	if err != nil {
 		return a, err
 	}
-	if a.Gaps, err = parseGaps(gaps); err != nil {
+	if a.Gaps, err = column.ParseGaps(gaps); err != nil {
 		return a, err
 	}
 	if a.StartedAt, err = parseTime(started); err != nil {
@@ -57,26 +58,6 @@ func scanAttempt(s scanner) (a store.Attempt, err error) {
 	}
 	a.Started, err = parseOptionalJSON[contract.RunStarted](facts)
 	return a, err
-}
-
-func gapsJSON(gaps []store.SeqRange) (string, error) {
-	pairs := make([][2]int64, len(gaps))
-	for i, g := range gaps {
-		pairs[i] = [2]int64{g.From, g.To}
-	}
-	return toJSON(pairs)
-}
-
-func parseGaps(s string) ([]store.SeqRange, error) {
-	var pairs [][2]int64
-	if err := json.Unmarshal([]byte(s), &pairs); err != nil {
-		return nil, fmt.Errorf("decode gaps: %w", err)
-	}
-	var gaps []store.SeqRange
-	for _, p := range pairs {
-		gaps = append(gaps, store.SeqRange{From: p[0], To: p[1]})
-	}
-	return gaps, nil
 }
 
 // epochRow is an epoch with the key its metrics refer to.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/internal/column"
 )
 
 // timeLayout has a fixed width, so that text sorts as time does.
@@ -81,20 +82,12 @@ func parseFloat(v any) (*float64, error) {
 	return &f, nil
 }
 
-func toJSON(v any) (string, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "", fmt.Errorf("encode %T: %w", v, err)
-	}
-	return string(b), nil
-}
-
 // optionalJSON returns null for a nil pointer.
 func optionalJSON[T any](v *T) (any, error) {
 	if v == nil {
 		return nil, nil //nolint:nilnil // null is what the column holds for nothing
 	}
-	return toJSON(v)
+	return column.JSON(v)
 }
 
 func parseOptionalJSON[T any](s sql.NullString) (*T, error) {

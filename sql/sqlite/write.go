@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/epochwatch/epochwatch/sql/internal/column"
 	"github.com/epochwatch/epochwatch/sql/internal/queue"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -52,7 +53,7 @@ func each[T any](ctx context.Context, rows []T, write func(context.Context, *T) 
 }
 
 func (t *tx) updateRun(ctx context.Context, r *store.Run) error {
-	tags, err := toJSON(append([]string{}, r.Tags...))
+	tags, err := column.JSON(append([]string{}, r.Tags...))
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (t *tx) updateRun(ctx context.Context, r *store.Run) error {
 }
 
 func (t *tx) upsertAttempt(ctx context.Context, a *store.Attempt) error {
-	gaps, err := gapsJSON(a.Gaps)
+	gaps, err := column.Gaps(a.Gaps)
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func (t *tx) insertEpoch(ctx context.Context, e *store.Epoch) error {
 }
 
 func (t *tx) insertBatches(ctx context.Context, b *store.Batches) error {
-	metrics, err := toJSON(b.Body.Metrics)
+	metrics, err := column.JSON(b.Body.Metrics)
 	if err != nil {
 		return err
 	}
@@ -124,11 +125,11 @@ func (t *tx) release(ctx context.Context, h *store.Held) error {
 }
 
 func (t *tx) upsertFinding(ctx context.Context, f *store.Finding) error {
-	evidence, err := toJSON(f.Evidence)
+	evidence, err := column.JSON(f.Evidence)
 	if err != nil {
 		return err
 	}
-	advice, err := toJSON(f.Advice)
+	advice, err := column.JSON(f.Advice)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (t *tx) upsertFinding(ctx context.Context, f *store.Finding) error {
 }
 
 func (t *tx) upsertCommand(ctx context.Context, c *store.Command) error {
-	body, err := toJSON(c.Command)
+	body, err := column.JSON(c.Command)
 	if err != nil {
 		return err
 	}
