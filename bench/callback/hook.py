@@ -1,11 +1,12 @@
 """What the hook at the end of an epoch costs, timed around it as Keras calls it.
 
-    python bench/callback/hook.py [--epochs 1000] [--milliseconds 50] [--url nats://…]
+    python bench/callback/hook.py [--epochs 1000] [--milliseconds 50] [--url nats://…] [--no-rate]
 
 Prints the median and the 99th percentile in microseconds of EpochWatch.on_epoch_end beside a
 bare queue, CSVLogger and ReduceLROnPlateau in the same fit; how often each brought a value
 from the device to the host; and the processor time of our threads for each epoch. The daemon
-is found as EpochWatch finds it; start one to measure it connected.
+is found as EpochWatch finds it; start one to measure it connected. With --no-rate the hook
+does not read the learning rate, which shows what that part costs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import keras
 import numpy as np
 
 from epochwatch import EpochWatch
+from epochwatch._rate import Rate
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -147,7 +149,10 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--milliseconds", type=float, default=50)
     parser.add_argument("--url")
+    parser.add_argument("--no-rate", action="store_true")
     args = parser.parse_args()
+    if args.no_rate:
+        Rate.read = Rate.step = staticmethod(lambda model: None)
     x = np.random.default_rng(0).random((640, 64), dtype="float32")
     y = np.random.default_rng(1).integers(0, 10, 640)
     model = keras.Sequential(

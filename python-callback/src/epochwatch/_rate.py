@@ -19,7 +19,17 @@ class CannotChangeError(Exception):
     """The rate of this model cannot be changed; the message says why."""
 
 
+def _raw_read() -> Any:
+    """Return TensorFlow's operation that reads a variable; None on another backend."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf  # noqa: PLC0415 # only there
+
+    return tf.raw_ops.ReadVariableOp
+
+
 _JAX: Final = keras.backend.backend() == "jax"
+_READ: Final = _raw_read()
 _SEVERAL: Final = "the model trains with several optimizers"
 
 
@@ -47,11 +57,10 @@ class Rate:
 
     @staticmethod
     def step(model: Any) -> int | None:
-        """Return how many steps the optimizer has made."""
+        """Return how many steps the optimizer has made; None where to ask costs too much."""
         optimizer = getattr(model, "optimizer", None)
-        if optimizer is None or not hasattr(optimizer, "iterations"):
-            return None
-        return int(_number(optimizer.iterations))
+        iterations = getattr(optimizer, "iterations", None) if _JAX else None
+        return None if iterations is None else int(_number(iterations))
 
     def set(self, model: Any, wanted: float) -> float:
         """Set the rate and return it read back; CannotChangeError when it stayed another."""
@@ -91,10 +100,17 @@ class Rate:
 def _number(variable: Any) -> Any:
     """Return what holds a variable's number, the way that costs least.
 
-    Measured on a slow machine, behind an epoch: on JAX 6 µs as an array against 83 as a
-    number, on TensorFlow 144 against 39.
+    Measured behind an epoch: on JAX 6 µs as an array against 83 as a number, on TensorFlow 38
+    through the raw operation against 60 as a number and 105 by ``numpy()``.
     """
-    return np.asarray(variable.value) if _JAX else variable
+    if _JAX:
+        return np.asarray(variable.value)
+    if _READ is not None:
+        value = variable.value
+        handle = getattr(value, "handle", None)  # a distributed variable need not have one
+        if handle is not None:
+            return _READ(resource=handle, dtype=value.dtype).numpy()
+    return variable
 
 
 def _inner(optimizer: Any) -> Any:
