@@ -74,7 +74,7 @@ func Specs() []Spec {
 // planned are the kinds of the design's table that have no detector yet: a config may
 // name them, to switch them on or off, ahead of the release that brings them.
 var planned = []Kind{
-	"generalization_gap", "constant_metric", "oscillation", "spike", "noisy_validation",
-	"slow_progress", "lr_too_low", "val_better_than_train", "metric_mismatch",
-	"head_loss_mismatch", "initial_loss", "slow_epoch", "resume_regression",
+	KindGeneralizationGap, KindConstantMetric, KindOscillation, KindSpike, KindNoisyValidation,
+	KindSlowProgress, KindLRTooLow, KindValBetterThanTrain, KindMetricMismatch,
+	KindHeadLossMismatch, KindInitialLoss, KindSlowEpoch, KindResumeRegression,
 }

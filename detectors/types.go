@@ -10,18 +10,31 @@ import (
 // KindHealthy is only ever the kind of a verdict.
 type Kind string
 
-// The kinds that exist so far.
+// The kinds, in the order of the design's table.
 const (
 	KindLossNaN              Kind = "loss_nan"
 	KindDivergence           Kind = "divergence"
 	KindRisingLoss           Kind = "rising_loss"
 	KindOverfitting          Kind = "overfitting"
+	KindGeneralizationGap    Kind = "generalization_gap"
+	KindLossAccuracyConflict Kind = "loss_accuracy_conflict"
 	KindPlateau              Kind = "plateau"
 	KindNotLearning          Kind = "not_learning"
-	KindLossAccuracyConflict Kind = "loss_accuracy_conflict"
+	KindConstantMetric       Kind = "constant_metric"
+	KindOscillation          Kind = "oscillation"
+	KindSpike                Kind = "spike"
+	KindNoisyValidation      Kind = "noisy_validation"
+	KindSlowProgress         Kind = "slow_progress"
+	KindLRTooLow             Kind = "lr_too_low"
 	KindLRTooHigh            Kind = "lr_too_high"
+	KindValBetterThanTrain   Kind = "val_better_than_train"
+	KindMetricMismatch       Kind = "metric_mismatch"
+	KindHeadLossMismatch     Kind = "head_loss_mismatch"
+	KindInitialLoss          Kind = "initial_loss"
 	KindEpochGap             Kind = "epoch_gap"
 	KindStalled              Kind = "stalled"
+	KindSlowEpoch            Kind = "slow_epoch"
+	KindResumeRegression     Kind = "resume_regression"
 	KindHealthy              Kind = "healthy"
 )
 
