@@ -14,9 +14,9 @@ import (
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
-// OpenStore opens the store at an address. With readOnly a SQLite file is opened for
-// questions only and is never made; a Postgres database is asked to keep what it has. The
-// error is one line, says what to do, and holds no password.
+// OpenStore opens the store at an address. With readOnly it is opened for questions only:
+// nothing is made and nothing migrated. The error is one line, says what to do, and holds no
+// password.
 func OpenStore(ctx context.Context, a config.StoreAddress, readOnly bool, log *slog.Logger) (store.Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -24,7 +24,7 @@ func OpenStore(ctx context.Context, a config.StoreAddress, readOnly bool, log *s
 	var s store.Store
 	var err error
 	if a.Engine == config.Postgres {
-		s, err = postgres.Open(ctx, a.URL.Reveal(), postgres.Options{Log: log})
+		s, err = postgres.Open(ctx, a.URL.Reveal(), postgres.Options{ReadOnly: readOnly, Log: log})
 	} else {
 		s, err = sqlite.Open(ctx, a.Path, sqlite.Options{ReadOnly: readOnly, Log: log})
 	}

@@ -3,17 +3,19 @@
     python bench/callback/fits.py [--rounds 9] [--seconds 20] [only these scenarios …]
 
 Each round trains the same model from the same weights once alone and once for each scenario,
-in an order that turns from round to round: connected (to the daemon that EpochWatch finds),
-absent (nobody listens), silent, rubbish, and dying (gone after three events). Prints the
-median ratio of the epochs' time and of the whole fit's to the fit left alone in the same
-round, and the longest time before the first epoch and after the last. Exits 1 when any
-weight differs in any bit.
+in an order that turns from round to round, each in a process of its own: connected (to the
+daemon that EpochWatch finds), absent (nobody listens), silent, rubbish, and dying (gone after
+three events). Prints the median ratio of the epochs' time (the first, which compiles, left
+out) and of the whole fit's to the fit left alone in the same round, and the median time before
+the first epoch and after the last. Exits 1 when any weight differs in any bit.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import json
 import os
 import socket
 import statistics
@@ -41,10 +43,12 @@ class Stopwatch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
         if epoch == 0:
-            self.first = time.perf_counter()
+            self.begun = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None) -> None:
         self.last = time.perf_counter()
+        if epoch == 0:
+            self.first = self.last
 
 
 def build() -> keras.Model:
@@ -56,19 +60,22 @@ def build() -> keras.Model:
     return model
 
 
-def train(epochs: int, callbacks: list) -> tuple[dict, bytes]:
-    """Fit a fresh model; return its times in seconds and its weights."""
+def train(epochs: int, callbacks: list) -> dict:
+    """Fit a fresh model; return its times in seconds and a hash of its weights."""
     model, watch = build(), Stopwatch()
     began = time.perf_counter()
     model.fit(X, Y, batch_size=128, epochs=epochs, verbose=0, callbacks=[*callbacks, watch])
     ended = time.perf_counter()
-    times = {
-        "begin": watch.first - began,
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.asarray(weight).tobytes())
+    return {
+        "begin": watch.begun - began,
         "epochs": watch.last - watch.first,
         "end": ended - watch.last,
         "fit": ended - began,
+        "weights": digest.hexdigest(),
     }
-    return times, b"".join(np.asarray(weight).tobytes() for weight in model.get_weights())
 
 
 @contextlib.contextmanager
@@ -99,10 +106,13 @@ def broker(scenario: str):
             child.wait()
 
 
-def watched(scenario: str, epochs: int) -> tuple[dict, bytes]:
-    """Fit with the callback, in a spool of its own."""
+def one(scenario: str, epochs: int) -> dict:
+    """Fit once, in a process of its own: what a fit leaves behind is not the next one's."""
     with tempfile.TemporaryDirectory() as spool, broker(scenario) as url:
-        return train(epochs, [EpochWatch(url, spool=spool)])
+        given = [sys.executable, __file__, "--one", scenario, "--epochs", str(epochs)]
+        given += ["--spool", spool] + (["--url", url] if url else [])
+        made = subprocess.run(given, stdout=subprocess.PIPE, check=True, text=True)
+        return json.loads(made.stdout.splitlines()[-1])
 
 
 def main() -> int:
@@ -111,43 +121,36 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("scenarios", nargs="*", default=SCENARIOS)
+    for hidden, kind in (("one", str), ("epochs", int), ("spool", str), ("url", str)):
+        parser.add_argument(f"--{hidden}", type=kind, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    train(2, [])  # compiles
-    probe, _ = train(5, [])
-    epochs = max(3, round(args.seconds / probe["epochs"] * 5))
+    if args.one:
+        watch = [] if args.one == "alone" else [EpochWatch(args.url, spool=args.spool)]
+        print(json.dumps(train(args.epochs, watch)))
+        return 0
+    epochs = 1 + round(args.seconds / one("alone", 11)["epochs"] * 10)
     print(f"{keras.backend.backend()}: {args.rounds} rounds of {epochs} epochs", flush=True)
-    ratios = {name: {"epochs": [], "fit": []} for name in args.scenarios}
-    longest = {name: {"begin": 0.0, "end": 0.0} for name in ("alone", *args.scenarios)}
-    alone_seconds, differ = [], set()
+    order = ["alone", *args.scenarios]
+    results = {name: [] for name in order}
     for turn in range(args.rounds):
-        order = ["alone", *args.scenarios]
-        order = order[turn % len(order) :] + order[: turn % len(order)]
-        results = {
-            name: train(epochs, []) if name == "alone" else watched(name, epochs) for name in order
-        }
-        base, weights = results["alone"]
-        alone_seconds.append(base["fit"])
-        for name, (times, got) in results.items():
-            for part in ("begin", "end"):
-                longest[name][part] = max(longest[name][part], times[part])
-            if name != "alone":
-                for part, values in ratios[name].items():
-                    values.append(times[part] / base[part])
-                if got != weights:
-                    differ.add(name)
-        print(f"round {turn + 1}: alone {base['fit']:.1f} s", file=sys.stderr, flush=True)
-    print(f"alone: median {statistics.median(alone_seconds):.1f} s a fit")
+        for name in order:
+            results[name].append(one(name, epochs))
+        order = [*order[1:], order[0]]
+        print(f"round {turn + 1}: alone {results['alone'][-1]['fit']:.1f} s", flush=True)
+    middle = lambda name, part: statistics.median(each[part] for each in results[name])  # noqa: E731
     print(f"{'scenario':10} {'epochs':>7} {'fit':>7} {'begin s':>8} {'end s':>7}  weights")
-    for name, parts in longest.items():
+    differ = False
+    for name in ("alone", *args.scenarios):
+        pairs = list(zip(results[name], results["alone"], strict=True))
         epochs_ratio, fit_ratio = (
-            [f"{statistics.median(values):.3f}" for values in ratios[name].values()]
-            if name in ratios
-            else ("", "")
+            statistics.median(own[part] / bare[part] for own, bare in pairs)
+            for part in ("epochs", "fit")
         )
-        same = "differ" if name in differ else "identical"
+        same = all(own["weights"] == bare["weights"] for own, bare in pairs)
+        differ = differ or not same
         print(
-            f"{name:10} {epochs_ratio:>7} {fit_ratio:>7} "
-            f"{parts['begin']:8.3f} {parts['end']:7.3f}  {same}"
+            f"{name:10} {epochs_ratio:7.3f} {fit_ratio:7.3f} {middle(name, 'begin'):8.3f} "
+            f"{middle(name, 'end'):7.3f}  {'identical' if same else 'differ'}"
         )
     return 1 if differ else 0
 

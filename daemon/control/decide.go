@@ -25,6 +25,12 @@ const (
 	// one and should be applied at the end of the same or, when epochs are short, of the
 	// next; one more for a slow moment.
 	validEpochs = 3
+	// validTraining is how much training a command stays valid for however short the epochs
+	// are: on a busy machine the way there and back takes a few tenths of a second, which
+	// may be many epochs.
+	validTraining = 2 * time.Second
+	// maxValidEpochs bounds that where an epoch is over at once.
+	maxValidEpochs = 50
 	// validAtLeast is how long a command stays valid however short the epochs are.
 	validAtLeast = time.Minute
 )
@@ -195,6 +201,14 @@ func stepFor(f store.Finding, commands []store.Command, b contract.Control) floa
 	return min(max(step, float64(b.HardestFactor)), float64(b.Factor))
 }
 
+// epochsValid returns for how many epochs after one of the given length a command is valid.
+func epochsValid(seconds float64) int {
+	if n := validTraining.Seconds() / seconds; n > validEpochs { // false where the length is not known
+		return int(math.Ceil(min(n, maxValidEpochs)))
+	}
+	return validEpochs
+}
+
 func newCut(s ingest.Situation, last detectors.Epoch, b contract.Control, f store.Finding, wanted float64) store.Command {
 	valid := validAtLeast
 	if d := 2 * validEpochs * last.Seconds; d > valid.Seconds() && d < 1e6 {
@@ -210,7 +224,7 @@ func newCut(s ingest.Situation, last detectors.Epoch, b contract.Control, f stor
 			Attempt: s.Attempt.ID, CausedBy: s.Seq,
 			Expected: &expected, Wanted: &want, Bounds: b,
 			Reason: f.Summary, IssuedBy: "policy",
-			IssuedAt: s.Now.UTC(), ExpiresAt: s.Now.Add(valid).UTC(), ExpiresEpoch: last.Epoch + validEpochs,
+			IssuedAt: s.Now.UTC(), ExpiresAt: s.Now.Add(valid).UTC(), ExpiresEpoch: last.Epoch + epochsValid(last.Seconds),
 		},
 		RunPK: s.Run.PK, State: store.CommandSent, FindingID: f.ID,
 		DecidedEpoch: last.Epoch, Forecast: forecastFrom(s.Recent, metricOf(f)).encode(),

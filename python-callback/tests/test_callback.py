@@ -60,7 +60,8 @@ def test_a_fit_is_told_in_full(data: Path) -> None:
         assert [body["metrics"][name] for body in bodies] == values  # to the last bit
     assert set(bodies[0]["metrics"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert [body["learning_rate"] for body in bodies] == [0.5] * 3
-    assert [body["step"] for body in bodies] == [4, 8, 12]
+    jax = keras.backend.backend() == "jax"
+    assert [body.get("step") for body in bodies] == ([4, 8, 12] if jax else [None] * 3)
     assert all(0 < body["seconds"] < 60 for body in bodies)
     assert ends(data) == [("completed", None)]
     assert told[-1]["run_ended"]["epochs"] == 3

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import warnings
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_only_the_same_target_is_swept(tmp_path: Path) -> None:
     assert left(tmp_path, "nats://other:4222") == {}
 
 
-def test_a_torn_last_line_is_ignored_and_a_broken_one_keeps_the_file(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_ignored_and_a_broken_one_is_kept_aside(tmp_path: Path) -> None:
     fill(tmp_path, 2).close()
     path = tmp_path / "p.r.a.jsonl"
     with path.open("ab") as file:
@@ -94,7 +95,30 @@ def test_a_torn_last_line_is_ignored_and_a_broken_one_keeps_the_file(tmp_path: P
     path.write_bytes(path.read_bytes() + b"lf\n" + line(4) + b"\n")
     for orphan in orphans(tmp_path, HEAD.url):
         assert [seq for seq, _ in orphan.events()] == [1, 2, 4]
-        assert not orphan.complete
+        orphan.remove()
+    assert [each.name for each in tmp_path.iterdir()] == ["p.r.a.unread"]
+    assert left(tmp_path) == {}
+
+
+def test_the_golden_spool_is_read_as_the_daemon_reads_it(tmp_path: Path) -> None:
+    golden = Path(__file__).parents[2] / "ingest" / "spool" / "testdata"
+    for path in golden.glob("digits.golden.*"):
+        shutil.copy(path, tmp_path)
+    (spool,) = tmp_path.glob("*.jsonl")
+    lines = spool.read_bytes().split(b"\n")
+    for orphan in orphans(tmp_path, None):
+        assert list(orphan.events()) == [(seq, lines[seq]) for seq in (3, 4, 5)]
+        orphan.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_killed_before_it_had_a_name_is_cleared_away(tmp_path: Path) -> None:
+    old, new = tmp_path / "p.r.a.new", tmp_path / "p.r.b.new"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    assert left(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == [new]  # its owner may be at it
 
 
 def test_what_is_no_spool_is_left_alone(tmp_path: Path) -> None:

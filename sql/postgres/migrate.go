@@ -49,6 +49,32 @@ func inDatabase(ctx context.Context, db querier) (v versions, err error) {
 	return v, nil
 }
 
+// compare returns store.ErrNewerSchema when the database is ahead of the program.
+func compare(have, want versions) error {
+	if have.schema > want.schema {
+		return fmt.Errorf("%w (schema %d, known %d)", store.ErrNewerSchema, have.schema, want.schema)
+	}
+	if have.jobs > want.jobs {
+		return fmt.Errorf("%w (job queue %d, known %d)", store.ErrNewerSchema, have.jobs, want.jobs)
+	}
+	return nil
+}
+
+var errOlderSchema = errors.New("the database has an older schema, or none: the daemon brings it up to date when it starts (epochwatch up)")
+
+// checkVersion is for those who may only read. They use no jobs.
+func checkVersion(ctx context.Context, pool *pgxpool.Pool) error {
+	have, err := inDatabase(ctx, pool)
+	if err != nil {
+		return err
+	}
+	want := versions{schema: schema.Latest(), jobs: have.jobs}
+	if have.schema < want.schema {
+		return errOlderSchema
+	}
+	return compare(have, want)
+}
+
 // migrate brings the schema up to date, or changes nothing.
 func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	m, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -61,14 +87,8 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return err
 	}
-	if have.schema > want.schema {
-		return fmt.Errorf("%w (schema %d, known %d)", store.ErrNewerSchema, have.schema, want.schema)
-	}
-	if have.jobs > want.jobs {
-		return fmt.Errorf("%w (job queue %d, known %d)", store.ErrNewerSchema, have.jobs, want.jobs)
-	}
-	if have == want {
-		return nil
+	if err := compare(have, want); err != nil || have == want {
+		return err
 	}
 	return locked(ctx, pool, func(db *sql.DB) error {
 		p, err := goose.NewProvider(goose.DialectPostgres, db, schema.Postgres(), goose.WithDisableGlobalRegistry(true))

@@ -61,6 +61,23 @@ func TestNothingIsWrittenToANewerDatabase(t *testing.T) {
 	require.Equal(t, [][]string{{"goose_db_version"}}, text(t, url, `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`))
 }
 
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	ctx, url := t.Context(), pgtest.New(t)
+	_, err := postgres.Open(ctx, url, postgres.Options{ReadOnly: true})
+	require.ErrorContains(t, err, "epochwatch up")
+	require.Empty(t, text(t, url, `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`), "nothing is made")
+
+	open(t, url)
+	r, err := postgres.Open(ctx, url, postgres.Options{ReadOnly: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	runs, err := r.ListRuns(ctx, store.RunFilter{})
+	require.NoError(t, err)
+	require.Empty(t, runs)
+	require.ErrorContains(t, r.Upkeep(ctx, time.Now()), "read-only")
+}
+
 func TestBadAddresses(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]string{

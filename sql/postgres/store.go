@@ -39,6 +39,9 @@ var sessionDefaults = map[string]string{
 
 // Options of Open.
 type Options struct {
+	// ReadOnly is for questions only: nothing is migrated, and the server refuses whatever
+	// would write.
+	ReadOnly bool
 	// Log takes what the job queue has to say; nil for nowhere.
 	Log *slog.Logger
 }
@@ -73,12 +76,17 @@ func Open(ctx context.Context, url string, o Options) (store.Store, error) {
 		c.MaxConns = connections
 	}
 	c.ConnConfig.ConnectTimeout = min(c.ConnConfig.ConnectTimeout, connectTimeout)
+	prepare := migrate
+	if o.ReadOnly {
+		c.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+		prepare = checkVersion
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", where, plain(err))
 	}
 	s := &Store{pool: pool, log: o.Log}
-	if err := migrate(ctx, pool); err != nil {
+	if err := prepare(ctx, pool); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open the database %s: %w", where, err)
 	}

@@ -105,7 +105,6 @@ async def sweep(link: Link, folder: Path, url: str | None) -> None:
                     batch = {}
             if await _publish(link, orphan.head, batch):
                 return
-            if orphan.complete:
-                orphan.remove()
+            orphan.remove()
     except OSError as error:
         LOG.debug("sweeping %s: %s", folder, error)

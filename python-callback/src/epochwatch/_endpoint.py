@@ -20,8 +20,6 @@ class Address:
 
     urls: tuple[str, ...]
     token: str | None = field(default=None, repr=False)
-    user: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
     creds: str | None = field(default=None, repr=False)
 
     @property
@@ -84,7 +82,7 @@ def find(url: str | None, environ: Mapping[str, str] | None = None) -> Target:
     if not url:
         return Target(None, folder)
     address = parse(url)
-    token = address.token or (None if address.user else environ.get("EPOCHWATCH_TOKEN") or None)
+    token = address.token or environ.get("EPOCHWATCH_TOKEN") or None
     address = replace(address, token=token, creds=environ.get("EPOCHWATCH_CREDS") or None)
     return Target(address, folder)
 
@@ -104,28 +102,29 @@ def parse(text: str) -> Address:
     """Read nats://[token@]host:port[,…]; ValueError, without the secret, when it is not one."""
     urls: list[str] = []
     tokens: set[str] = set()
-    user = password = None
     for part in text.split(","):
         split = _split(part.strip())
-        if split.username is not None and split.password is not None:
-            user, password = unquote(split.username), unquote(split.password)
-        elif split.username:
+        if split.username:
             tokens.add(unquote(split.username))
         host = f"[{split.hostname}]" if ":" in (split.hostname or "") else split.hostname
         urls.append(f"{split.scheme}://{host}:{split.port or 4222}")
     if len(tokens) > 1:
         raise ValueError("the addresses name two different tokens, all of a cluster take the same")
-    token = next(iter(tokens), None)
-    return Address(tuple(urls), token=token, user=user, password=password)
+    return Address(tuple(urls), token=next(iter(tokens), None))
 
 
 def _split(part: str) -> SplitResult:
+    shown = part.rpartition("@")[2]
     split = urlsplit(part if "://" in part else f"nats://{part}")
     try:
         bad = split.scheme not in ("nats", "tls") or not split.hostname or split.port == 0
     except ValueError:  # a port that is not a number
         bad = True
     if bad or split.path.strip("/") or split.query or split.fragment:
-        shown = part.rpartition("@")[2]
         raise ValueError(f"{shown!r} is not an address like nats://[token@]host:4222")
+    if split.password is not None:  # as the daemon's commands, which read the same variable
+        raise ValueError(
+            f"{shown!r}: user and password are not spoken, take a token or a credentials file "
+            "(EPOCHWATCH_CREDS)"
+        )
     return split

@@ -62,8 +62,6 @@ class Link:
     async def _connect(self, url: str, address: Address) -> None:
         given = {
             "token": address.token,
-            "user": address.user,
-            "password": address.password,
             "user_credentials": address.creds,
         }
         try:

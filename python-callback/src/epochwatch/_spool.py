@@ -3,7 +3,8 @@
 ``<project>.<run>.<attempt>.jsonl`` holds a header line and one event a line, exactly the
 bytes that are published. Beside it ``.acked`` holds the highest number up to which every
 event is acknowledged. The owner holds an exclusive lock on the ``.jsonl``; who gets the lock
-of a dead owner's file may deliver the rest and then removes both.
+of a dead owner's file may deliver the rest and then removes both. One that holds lines which
+are no events is kept as ``.unread``, out of the way.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from array import array
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,6 +45,8 @@ def _close_in_child() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_in_child)
 
+_STRAY_SECONDS = 60
+"""A spool bears the name .new for a few microseconds; after this long nobody is at it."""
 _HELD_IN_MEMORY = 10_000
 """Events kept while the disk takes none; the oldest go first."""
 
@@ -213,7 +217,7 @@ class Orphan:
         self._fd = fd
         _open.add(fd)
         self.complete = True
-        """False when a line in the middle is not an event; the files are then kept."""
+        """False when a line in the middle is not an event."""
 
     def events(self) -> Iterator[tuple[int, bytes]]:
         """Yield number and bytes of what is not acknowledged."""
@@ -238,10 +242,13 @@ class Orphan:
             return 0
 
     def remove(self) -> None:
-        """Delete both files, all being delivered."""
-        for path in (self._path.with_suffix(".acked"), self._path):
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+        """Be done with it, all being delivered: what could not be read in it is kept aside."""
+        with contextlib.suppress(OSError):
+            self._path.with_suffix(".acked").unlink(missing_ok=True)
+            if self.complete:
+                self._path.unlink(missing_ok=True)
+            else:
+                self._path.rename(self._path.with_suffix(".unread"))
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -264,6 +271,7 @@ def orphans(folder: Path, url: str | None) -> Iterator[Orphan]:
         return
     try:
         paths = sorted(folder.glob("*.jsonl"))
+        _clear(folder)
     except OSError:
         return
     for path in paths:
@@ -273,6 +281,14 @@ def orphans(folder: Path, url: str | None) -> Iterator[Orphan]:
                 yield orphan
             finally:
                 orphan.close()
+
+
+def _clear(folder: Path) -> None:
+    """Delete what a process left that was killed before its spool had a name: no event."""
+    for path in folder.glob("*.new"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STRAY_SECONDS:
+                path.unlink()
 
 
 def _take(path: Path, url: str | None) -> Orphan | None:
