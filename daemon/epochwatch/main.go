@@ -68,6 +68,7 @@ func commands() []*cobra.Command {
 		newDiagnoseCommand(),
 		newRunsCommand(),
 		newSyncCommand(),
+		newBacktestCommand(),
 		newDoctorCommand(),
 		newQuarantineCommand(),
 		newVersionCommand(),
