@@ -20,17 +20,10 @@ type Judgement struct {
 
 // Judge folds a curve through a monitor, epoch by epoch. The error is that of a bad config.
 func Judge(c *Curve, cfg detectors.Config) (Judgement, error) {
-	m, err := detectors.NewMonitor(cfg)
-	if err != nil {
-		return Judgement{}, err
-	}
-	if c.Facts != nil {
-		m.Start("", *c.Facts)
-	}
 	j := Judgement{Curve: c}
 	known := map[detectors.Key]int{}
-	for i, e := range c.Epochs {
-		for _, ch := range m.Fold(e) {
+	m, err := (Story{{Facts: c.Facts, Epochs: c.Epochs}}).fold(cfg, func(i int, changes []detectors.Change) {
+		for _, ch := range changes {
 			at, ok := known[ch.Finding.Key()]
 			if !ok {
 				at = len(j.Alarms)
@@ -41,6 +34,9 @@ func Judge(c *Curve, cfg detectors.Config) (Judgement, error) {
 				a.Severity = ch.Finding.Severity
 			}
 		}
+	})
+	if err != nil {
+		return Judgement{}, err
 	}
 	j.Verdict = m.Verdict()
 	return j, nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/epochwatch/epochwatch/detectors"
 )
@@ -18,6 +19,22 @@ type text struct{ b strings.Builder }
 
 func (t *text) line(format string, args ...any) {
 	t.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+}
+
+// wrapped writes a text in lines of 100 columns, all but the first indented.
+func (t *text) wrapped(s string) {
+	line := ""
+	for _, word := range strings.Fields(s) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > 100 {
+			t.line("%s", line)
+			line = " "
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	t.line("%s", line)
 }
 
 // WriteText writes the report as tables of at most 100 columns.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -259,26 +258,4 @@ func set(into config.Detectors, text string) error {
 	}
 	into[kind][key] = s
 	return nil
-}
-
-// openInput opens a file or standard input for reading, with its size where that is known.
-func openInput(cmd *cobra.Command, name string) (io.ReadCloser, int64, error) {
-	if name == "-" {
-		return io.NopCloser(cmd.InOrStdin()), 0, nil
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, 0, err
-	}
-	s, err := f.Stat()
-	switch {
-	case err != nil:
-	case s.IsDir():
-		err = errors.New(name + " is a folder: name the files in it")
-	case s.Mode().IsRegular():
-		return f, s.Size(), nil
-	default:
-		return f, 0, nil
-	}
-	return nil, 0, errors.Join(err, f.Close())
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/epochwatch/epochwatch/daemon/report"
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/ingest/contract"
-	"github.com/epochwatch/epochwatch/ingest/history"
 	"github.com/epochwatch/epochwatch/internal/oneline"
 )
 
@@ -114,31 +113,10 @@ func called(name string) string {
 }
 
 func (d *diagnosing) read(cmd *cobra.Command, name string) (report.Diagnosis, error) {
-	in, size := cmd.InOrStdin(), int64(0)
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return report.Diagnosis{}, err
-		}
-		defer f.Close()
-		s, err := f.Stat()
-		switch {
-		case err != nil:
-			return report.Diagnosis{}, err
-		case s.IsDir():
-			return report.Diagnosis{}, fmt.Errorf("%s is a folder: name the logs in it", name)
-		case s.Mode().IsRegular():
-			size = s.Size()
-		}
-		in = f
-	}
-	p := newReading(in, cmd.ErrOrStderr(), name, size)
-	log, err := history.Read(p, called(name))
-	p.done()
+	log, err := readLog(cmd, name)
 	if err != nil {
 		return report.Diagnosis{}, err
 	}
-	log.Source = name
 	return report.Diagnose(log, d.facts, nil)
 }
 

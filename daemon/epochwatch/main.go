@@ -69,6 +69,7 @@ func commands() []*cobra.Command {
 		newRunsCommand(),
 		newSyncCommand(),
 		newBacktestCommand(),
+		newReplayCommand(),
 		newDoctorCommand(),
 		newQuarantineCommand(),
 		newVersionCommand(),

@@ -52,11 +52,7 @@ func (p *place) cfg() (*config.Config, error) {
 // open returns what answers: the API that was named, the store that was named, the daemon
 // that holds the data folder, or else the folder's store, opened for reading.
 func (p *place) open(ctx context.Context) (source, error) {
-	address := p.url
-	if address == "" && p.store == "" && p.data == "" && isHTTP(os.Getenv(folder.EnvURL)) {
-		address = os.Getenv(folder.EnvURL)
-	}
-	if address != "" {
+	if address := p.api(); address != "" {
 		return p.remote(address)
 	}
 	if p.store != "" {
@@ -74,6 +70,14 @@ func (p *place) open(ctx context.Context) (source, error) {
 		return newClient(e.HTTP, e.Token)
 	}
 	return p.direct(ctx)
+}
+
+// api is the address of the API where one was named; empty where none was.
+func (p *place) api() string {
+	if p.url == "" && p.store == "" && p.data == "" && isHTTP(os.Getenv(folder.EnvURL)) {
+		return os.Getenv(folder.EnvURL)
+	}
+	return p.url
 }
 
 func (p *place) remote(address string) (source, error) {

@@ -82,13 +82,8 @@ func newShowCommand() *cobra.Command {
 			}
 			defer s.Close()
 			doc, err := s.Run(cmd.Context(), project, id)
-			switch {
-			case errors.Is(err, store.ErrNotFound):
-				return withCode(exitNo, fmt.Errorf("there is no run %s%s: see epochwatch runs", id, of(project)))
-			case errors.Is(err, store.ErrAmbiguous):
-				return usagef("run %s stands in several projects: name one with --project", id)
-			case err != nil:
-				return fmt.Errorf("read run %s: %w", id, err)
+			if err != nil {
+				return unread(err, project, id)
 			}
 			return show(cmd.OutOrStdout(), doc, asJSON, textOptions(cmd.OutOrStdout()))
 		},
@@ -97,6 +92,17 @@ func newShowCommand() *cobra.Command {
 	cmd.Flags().StringVar(&project, "project", "", "the project `NAME` of the run, when its id stands in several")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	return cmd
+}
+
+// unread says why a run could not be read.
+func unread(err error, project, id string) error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return withCode(exitNo, fmt.Errorf("there is no run %s%s: see epochwatch runs", id, of(project)))
+	case errors.Is(err, store.ErrAmbiguous):
+		return usagef("run %s stands in several projects: name one with --project", id)
+	}
+	return fmt.Errorf("read run %s: %w", id, err)
 }
 
 func of(project string) string {
