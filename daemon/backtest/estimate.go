@@ -19,7 +19,8 @@ type Estimate struct {
 	Count int      `json:"count"`
 	Of    int      `json:"of"`
 
-	drawn []float64 // the figure of each draw, NaN where there was nothing to measure
+	drawn  []float64 // the figure of each draw, NaN where there was nothing to measure
+	having int       // repositories that have a say
 }
 
 const (
@@ -50,7 +51,7 @@ func newDraws(repositories int) draws {
 // num.
 func (d draws) share(num, den []int) Estimate {
 	e := d.rate(num, den, 1)
-	n := float64(having(den))
+	n := float64(e.having)
 	switch {
 	case n < 2:
 	case e.Count == 0:
@@ -63,7 +64,7 @@ func (d draws) share(num, den []int) Estimate {
 
 // rate estimates per · Σnum / Σden, given by repository.
 func (d draws) rate(num, den []int, per float64) Estimate {
-	e := Estimate{Count: sum(num), Of: sum(den), drawn: make([]float64, len(d))}
+	e := Estimate{Count: sum(num), Of: sum(den), drawn: make([]float64, len(d)), having: having(den)}
 	if e.Of == 0 {
 		return Estimate{}
 	}
@@ -76,7 +77,7 @@ func (d draws) rate(num, den []int, per float64) Estimate {
 		}
 		e.drawn[i] = per * float64(n) / float64(of) // NaN where there was nothing
 	}
-	if having(den) > 1 && e.Count > 0 {
+	if e.having > 1 && e.Count > 0 {
 		e.Low, e.High = middle(e.drawn)
 	}
 	return e
@@ -102,7 +103,7 @@ func (d draws) median(values [][]int) Estimate {
 	if len(all) == 0 {
 		return Estimate{}
 	}
-	e := Estimate{Value: new(medianOf(all)), Count: len(all), Of: len(all), drawn: make([]float64, len(d))}
+	e := Estimate{Value: new(medianOf(all)), Count: len(all), Of: len(all), drawn: make([]float64, len(d)), having: having(of)}
 	for i, w := range d {
 		all = all[:0]
 		for r, times := range w {
@@ -112,22 +113,24 @@ func (d draws) median(values [][]int) Estimate {
 		}
 		e.drawn[i] = medianOf(all)
 	}
-	if having(of) > 1 {
+	if e.having > 1 {
 		e.Low, e.High = middle(e.drawn)
 	}
 	return e
 }
 
-// less estimates by how much b is above a, both of the same draws.
+// less estimates by how much b is above a, both of the same draws. It has no Count.
 func less(b, a Estimate) Estimate {
 	if a.Value == nil || b.Value == nil {
 		return Estimate{}
 	}
-	e := Estimate{Value: new(*b.Value - *a.Value), Count: b.Count - a.Count, Of: b.Of, drawn: make([]float64, len(a.drawn))}
+	e := Estimate{Value: new(*b.Value - *a.Value), drawn: make([]float64, len(a.drawn))}
 	for i := range e.drawn {
 		e.drawn[i] = b.drawn[i] - a.drawn[i]
 	}
-	e.Low, e.High = middle(e.drawn)
+	if min(a.having, b.having) > 1 {
+		e.Low, e.High = middle(e.drawn)
+	}
 	return e
 }
 

@@ -149,9 +149,9 @@ func (r Replayed) WriteText(w io.Writer) error {
 	t.line("+ opened, ^ escalated, - resolved")
 	second := ""
 	if len(r.Thresholds) > 1 {
-		second = cut(r.Thresholds[1], 34)
+		second = cut(r.Thresholds[1], 33)
 	}
-	t.line("\n%6s  %10s %10s  %-34s  %s", "epoch", "loss", "val_loss", r.Thresholds[0], second)
+	t.line("\n%6s  %10s %10s  %-33s  %s", "epoch", "loss", "val_loss", r.Thresholds[0], second)
 	for i := 0; i < len(r.Epochs); {
 		if n := r.quietFrom(i); n > quiet {
 			t.moment(r.Epochs[i])
@@ -199,7 +199,7 @@ func (t *text) moment(m Moment) {
 		if i == 0 {
 			head = fmt.Sprintf("%6d  %10s %10s", m.Epoch, number(m.Metrics, "loss"), number(m.Metrics, "val_loss"))
 		}
-		t.line("%s  %-34s  %s", head, at(left, i), at(right, i))
+		t.line("%s  %-33s  %s", head, at(left, i), at(right, i))
 	}
 }
 

@@ -46,7 +46,9 @@ type Part struct {
 // held against.
 type Difference struct {
 	Figure string   `json:"figure"`
-	By     Estimate `json:"by"`
+	By     float64  `json:"by"`
+	Low    *float64 `json:"low"`
+	High   *float64 `json:"high"`
 }
 
 // Run judges curves. The order of the curves does not matter. The error is that of a bad
@@ -126,7 +128,7 @@ func differences(a, b Figures) []Difference {
 	var out []Difference
 	for _, name := range slices.Sorted(maps.Keys(of)) {
 		if d := less(of[name], other[name]); d.Value != nil {
-			out = append(out, Difference{name, d})
+			out = append(out, Difference{name, *d.Value, d.Low, d.High})
 		}
 	}
 	return out

@@ -68,7 +68,7 @@ func (t *text) part(p Part) {
 		title, p.Curves, p.Repositories, p.Epochs, p.Labelled, p.Healthy)
 	f := &p.Figures[0]
 	t.line("Thresholds: %s. Intervals: 95 %%, by bootstrap over repositories.", f.Thresholds)
-	t.line("\n%-23s %6s  %s", "Kind", "labels", columns)
+	t.line("\n%-22s %6s  %s", "Kind", "labels", columns)
 	for _, k := range f.Kinds {
 		t.row(string(k.Kind), k.Recall, k.Early, k.Delay, k.Healthy)
 	}
@@ -83,10 +83,10 @@ func (t *text) part(p Part) {
 	t.calibration(f.Calibration)
 }
 
-var columns = fmt.Sprintf("%-18s  %-18s  %-12s  %s", "named", "before the onset", "delay", "on healthy runs")
+var columns = fmt.Sprintf("%-17s %-17s %-13s %s", "named", "before the onset", "delay", "on healthy runs")
 
 func (t *text) row(name string, recall, early, delay, healthy Estimate) {
-	t.line("%-23s %6s  %s  %s  %-12s  %s", name, blank(recall.Of), cell(recall), cell(early), epochs(delay), cell(healthy))
+	t.line("%-22s %6s  %s %s %-13s %s", name, blank(recall.Of), cell(recall), cell(early), epochs(delay), cell(healthy))
 }
 
 func blank(n int) string {
@@ -96,12 +96,12 @@ func blank(n int) string {
 	return fmt.Sprint(n)
 }
 
-// cell writes a share in 18 columns: count, per cent, interval.
+// cell writes a share in 17 columns: count, per cent, interval.
 func cell(e Estimate) string {
 	if e.Value == nil {
-		return fmt.Sprintf("%3s%-15s", "–", "")
+		return fmt.Sprintf("%3s%-14s", "–", "")
 	}
-	return fmt.Sprintf("%3d %5s %-8s", e.Count, percent(*e.Value)+" %", between(e, percent))
+	return fmt.Sprintf("%3d %5s %-7s", e.Count, percent(*e.Value)+" %", between(e, percent))
 }
 
 func epochs(e Estimate) string {
@@ -131,7 +131,7 @@ func plain(v float64) string { return fmt.Sprintf("%.3g", v) }
 func (t *text) falseAlarms(f *Figures, healthy int) {
 	if healthy > 0 {
 		t.line("\n%-30s  %-22s  %s", "False alarms on healthy runs", "warning or worse", "anything at all")
-		t.line("%-30s  %s      %s", "  runs with one", cell(f.Alarmed), cell(f.Any))
+		t.line("%-30s  %-22s  %s", "  runs with one", "      "+cell(f.Alarmed), "      "+cell(f.Any))
 		t.line("%-30s  %-22s  %s", "  a run", spread(f.AlarmsPerRun), spread(f.AnyPerRun))
 		t.line("%-30s  %-22s  %s", "  in 100 epochs", spread(f.AlarmsPer100), spread(f.AnyPer100))
 	}
@@ -155,7 +155,7 @@ func spread(e Estimate) string {
 }
 
 func (t *text) baselines(bs []BaselineFigures) {
-	t.line("\n%-23s %6s  %s", "Plain rules", "labels", columns)
+	t.line("\n%-22s %6s  %s", "Plain rules", "labels", columns)
 	for _, b := range bs {
 		t.row(b.Name, b.Recall, b.Early, b.Delay, b.Healthy)
 	}
@@ -169,22 +169,22 @@ func (t *text) baselines(bs []BaselineFigures) {
 func (t *text) against(p *Part) {
 	a, b := &p.Figures[0], &p.Figures[1]
 	t.line("\nA is %s, B is %s", a.Thresholds, b.Thresholds)
-	t.line("%-23s %6s  %11s  %11s  %13s  %13s", "Kind", "labels", "named", "early", "delay", "healthy runs")
-	t.line("%-23s %6s  %5s %5s  %5s %5s  %6s %6s  %6s %6s", "", "", "A", "B", "A", "B", "A", "B", "A", "B")
+	t.line("%-22s %6s  %11s  %11s  %13s  %13s", "Kind", "labels", "named", "early", "delay", "healthy runs")
+	t.line("%-22s %6s  %5s %5s  %5s %5s  %6s %6s  %6s %6s", "", "", "A", "B", "A", "B", "A", "B", "A", "B")
 	for i, k := range a.Kinds {
 		o := b.Kinds[i]
-		t.line("%-23s %6s  %5d %5d  %5d %5d  %6s %6s  %6d %6d", k.Kind, blank(k.Recall.Of), k.Recall.Count, o.Recall.Count,
+		t.line("%-22s %6s  %5d %5d  %5d %5d  %6s %6s  %6d %6d", k.Kind, blank(k.Recall.Of), k.Recall.Count, o.Recall.Count,
 			k.Early.Count, o.Early.Count, orDash(k.Delay), orDash(o.Delay), k.Healthy.Count, o.Healthy.Count)
 	}
-	t.line("%-23s %6s  %5d %5d  %5d %5d  %6s %6s  %6d %6d", "all labels", blank(a.Recall.Of), a.Recall.Count, b.Recall.Count,
+	t.line("%-22s %6s  %5d %5d  %5d %5d  %6s %6s  %6d %6d", "all labels", blank(a.Recall.Of), a.Recall.Count, b.Recall.Count,
 		a.Early.Count, b.Early.Count, orDash(a.Delay), orDash(b.Delay), a.Any.Count, b.Any.Count)
 	t.line("  healthy runs with a warning or worse: %d and %d of %d", a.Alarmed.Count, b.Alarmed.Count, p.Healthy)
 	t.line("\nA less B, with the interval of the difference")
 	for _, d := range p.Less {
-		if strings.Contains(d.Figure, ".") && *d.By.Value == 0 {
+		if strings.Contains(d.Figure, ".") && d.By == 0 {
 			continue // of the many kinds, those that differ
 		}
-		t.line("  %-34s %+8.3g  %s", d.Figure, *d.By.Value, between2(d.By))
+		t.line("  %-34s %+8.3g  %s", d.Figure, d.By, bounds(d.Low, d.High))
 	}
 }
 
@@ -195,11 +195,11 @@ func orDash(e Estimate) string {
 	return plain(*e.Value)
 }
 
-func between2(e Estimate) string {
-	if e.Low == nil {
+func bounds(low, high *float64) string {
+	if low == nil {
 		return ""
 	}
-	return fmt.Sprintf("%.3g to %.3g", *e.Low, *e.High)
+	return fmt.Sprintf("%.3g to %.3g", *low, *high)
 }
 
 func (t *text) repositories(rs []RepositoryFigures) {
