@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -59,7 +60,7 @@ func ReadClinic(r io.Reader, name string) ([]Patient, []Problem, error) {
 			return err
 		}
 		if len(l.Diagnosis) == 0 {
-			return fmt.Errorf("diagnosis: there is none")
+			return errors.New("diagnosis: there is none")
 		}
 		for _, word := range l.Diagnosis {
 			if _, ok := diagnoses[word]; !ok {

@@ -105,7 +105,8 @@ func TestLabels(t *testing.T) {
 	}, lines)
 
 	curves := []*Curve{
-		{ID: "a", Epochs: make([]detectors.Epoch, 4)}, {ID: "b", Epochs: make([]detectors.Epoch, 4)},
+		{ID: "a", Epochs: make([]detectors.Epoch, 4)},
+		{ID: "b", Epochs: make([]detectors.Epoch, 4)},
 		{ID: "z"},
 	}
 	strangers, outside := Attach(curves, labels)

@@ -125,8 +125,9 @@ func TestQuantileAndMedian(t *testing.T) {
 
 func TestTheSameDrawsAlways(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, newDraws(7), newDraws(7))
-	for _, w := range newDraws(7) {
+	d := newDraws(7)
+	require.Equal(t, d, newDraws(7))
+	for _, w := range d {
 		require.Equal(t, 7, sum(w))
 	}
 }

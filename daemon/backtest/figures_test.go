@@ -171,10 +171,10 @@ func made() []*Curve {
 				Metrics: map[string]float64{"loss": loss, "val_loss": val},
 			})
 		}
-		switch {
-		case i%3 == 0:
+		switch i % 3 {
+		case 0:
 			c.Labels = Labels{over: new(12)}
-		case i%3 == 1:
+		case 1:
 			c.Labels = Labels{healthy: nil}
 		}
 		out = append(out, c)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -24,7 +25,7 @@ func (t *text) line(format string, args ...any) {
 // wrapped writes a text in lines of 100 columns, all but the first indented.
 func (t *text) wrapped(s string) {
 	line := ""
-	for _, word := range strings.Fields(s) {
+	for word := range strings.FieldsSeq(s) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > 100 {
 			t.line("%s", line)
 			line = " "
@@ -93,7 +94,7 @@ func blank(n int) string {
 	if n == 0 {
 		return "–"
 	}
-	return fmt.Sprint(n)
+	return strconv.Itoa(n)
 }
 
 // cell writes a share in 17 columns: count, per cent, interval.
@@ -279,5 +280,5 @@ func epoch(n *int) string {
 	if n == nil {
 		return "–"
 	}
-	return fmt.Sprint(*n)
+	return strconv.Itoa(*n)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -217,10 +218,7 @@ func (t *thresholds) read() (backtest.Thresholds, error) {
 	}
 	changed := config.Detectors{}
 	for kind, s := range settings { // the file's own maps stay as they are
-		changed[kind] = map[string]config.Setting{}
-		for key, v := range s {
-			changed[kind][key] = v
-		}
+		changed[kind] = maps.Clone(s)
 	}
 	for _, text := range t.set {
 		if err := set(changed, text); err != nil {
