@@ -166,8 +166,10 @@ func TestBaselines(t *testing.T) {
 	}
 	// Epochs without validation are not seen, but counted where they are.
 	c := &Curve{Epochs: []detectors.Epoch{
-		{Metrics: map[string]float64{"val_loss": 1}}, {Metrics: map[string]float64{"loss": 1}},
-		{Metrics: map[string]float64{"val_loss": 2}}, {Metrics: map[string]float64{"val_loss": 3}},
+		{Metrics: map[string]float64{"val_loss": 1}},
+		{Metrics: map[string]float64{"loss": 1}},
+		{Metrics: map[string]float64{"val_loss": 2}},
+		{Metrics: map[string]float64{"val_loss": 3}},
 	}}
 	require.Equal(t, 3, (&Baseline{fire: func(_, val []float64) int { return rises(val, 2) }}).fired(c))
 }

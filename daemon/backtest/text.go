@@ -272,7 +272,7 @@ func (t *text) clinic(c *Clinic) {
 	t.line("\n%-8s %6s %5s %7s  %-6s %-27s %s", "id", "epochs", "fired", "symptom", "answer", "verdict", "diagnosis")
 	for _, l := range c.Lines {
 		t.line("%-8s %6d %5s %7s  %-6s %-27s %s", cut(l.ID, 8), l.Epochs, epoch(l.FiredEpoch), epoch(l.SymptomEpoch), l.Answers,
-			fmt.Sprintf("%s %.2f", l.Verdict, l.Confidence), cut(strings.Join(l.Diagnosis, ", "), 35))
+			fmt.Sprintf("%s %.2f", l.Verdict, l.Confidence), cut(strings.Join(l.Diagnosis, ", "), 34))
 	}
 }
 
