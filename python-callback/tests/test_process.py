@@ -95,6 +95,37 @@ def test_sigkill_leaves_the_spool_complete_and_the_next_one_delivers_it(data: Pa
     ]
 
 
+FULL = """
+import resource
+from pathlib import Path
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+def fill(spool=Path(os.environ["EPOCHWATCH_DATA"]) / "spool"):
+    limit(next(spool.glob("*.jsonl")).stat().st_size + 100)
+
+def on_epoch_end(epoch, logs):
+    if epoch == 4:
+        limit(resource.RLIM_INFINITY)
+
+empty = keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end)
+fit(build(), watch, Do(), empty, epochs={epochs})
+"""
+
+
+def test_a_disk_that_takes_no_more_for_a_while(data: Path) -> None:
+    """The kernel refuses what would make a file longer, in the middle of a line."""
+    code, out, err = finish(train("fill()", data, around=FULL, epochs=7))
+    assert code == 0, err
+    assert err.count("kept in memory") == 1
+    assert "Traceback" not in err
+    told = [event["epoch_ended"] for event in spooled(data) if event["type"] == "epoch_ended"]
+    printed = [line.split()[2] for line in out.splitlines()]
+    assert [repr(body["metrics"]["loss"]) for body in told] == printed
+    assert last(data)["state"] == "completed"
+
+
 def test_an_uncaught_exception_is_told_and_seen(data: Path) -> None:
     code, _, err = finish(train("raise ValueError('planted')", data))
     assert code == 1
