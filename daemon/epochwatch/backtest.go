@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,8 +54,8 @@ Exit codes: 0 judged; 1 a figure misses --at-least or --at-most; 2 a line could 
 	f.StringVar(&b.clinic, "clinic", "", "JSON-lines `FILE` of curves with the diagnosis that a person gave")
 	f.StringVar(&b.against, "against", "", "the config `FILE` of other thresholds to hold these against, or defaults")
 	f.StringVar(&b.apart, "apart", "", "judge the `SHARE` of repositories that is kept apart from tuning, as in 1/3, by itself")
-	f.StringSliceVar(&b.atLeast, "at-least", nil, "exit 1 when a figure is below, as in `recall=0.9`,overfitting.recall=0.95")
-	f.StringSliceVar(&b.atMost, "at-most", nil, "exit 1 when a figure is above, as in `alarmed=0.05`,delay=6")
+	f.StringSliceVar(&b.atLeast, "at-least", nil, "exit 1 when a figure is below its bound: `FIGURE=NUMBER`, as in recall=0.9,overfitting.recall=0.95")
+	f.StringSliceVar(&b.atMost, "at-most", nil, "exit 1 when a figure is above its bound: `FIGURE=NUMBER`, as in alarmed=0.05,delay=6")
 	f.BoolVar(&b.odd, "odd", false, "list the curves on which labels and findings differ")
 	f.BoolVar(&b.asJSON, "json", false, "one JSON object")
 	return cmd
@@ -64,6 +65,9 @@ func (b *backtesting) run(cmd *cobra.Command, args []string) error {
 	o, required, err := b.options(len(args) > 0)
 	if err != nil {
 		return err
+	}
+	if n := slices.DeleteFunc(append(slices.Clone(args), b.labels, b.clinic), func(s string) bool { return s != "-" }); len(n) > 1 {
+		return usagef("standard input (-) can be only one of the files")
 	}
 	r := backtest.Report{Parts: []backtest.Part{}}
 	if len(args) > 0 {
@@ -200,7 +204,7 @@ func (t *thresholds) flags(cmd *cobra.Command) {
 }
 
 func (t *thresholds) setFlag(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&t.set, "set", nil, "set one threshold, as in `overfitting.noise=3` or plateau.enabled=false; may be repeated")
+	cmd.Flags().StringArrayVar(&t.set, "set", nil, "set one threshold: `KIND.PARAMETER=VALUE`, as in overfitting.noise=3 or plateau.enabled=false; may be repeated")
 }
 
 // defaults is the name of the thresholds that hold where nothing is set.
