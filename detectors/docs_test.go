@@ -47,7 +47,7 @@ The same findings come out of a log file.
 - **Units do not matter**: a loss in other units, or an accuracy in per cent, gives the same findings.
 - A finding that explains others keeps them from being opened ("hidden by").
 - An epoch that a later attempt repeats replaces the earlier one, and all after it. What was found
-  in replaced epochs stays on record, resolved. Further back than 32 to 64 epochs (but not to
+  in replaced epochs stays on record, resolved. Further back than 32 to 40 epochs (but not to
   the beginning) the run is judged afresh.
 
 Rates of false alarms are measured, epoch by epoch as live, on public training logs labelled in

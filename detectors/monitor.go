@@ -10,6 +10,8 @@ import (
 const (
 	// depth is how many epochs at least can be taken back exactly; see Monitor.
 	depth = 32
+	// batch is how many epochs base falls behind further before it catches up.
+	batch = 8
 	// maxAttempts bounds the attempts whose facts are remembered.
 	maxAttempts = 8
 )
@@ -34,7 +36,7 @@ type Monitor struct {
 	first      []rule         // as they were before any epoch
 	say        say            // of the rule at work: here, so that it is not made anew
 	lastName   string         // the attempt of the last epoch
-	attempt    int32          // its number, from 1
+	attempt    int16          // its number, from 1; going back in one fit counts too
 	epochs     int            // folded, replaced ones left out
 	clock      clockState
 }
@@ -81,6 +83,7 @@ func NewMonitor(c Config) (*Monitor, error) {
 		m.base.rules = append(m.base.rules, r.clone())
 		m.first = append(m.first, r.clone())
 	}
+	m.log = make([]entry, 0, depth+batch)
 	m.live.slots = make([][slots]slot, len(m.table))
 	m.base.slots = make([][slots]slot, len(m.table))
 	m.reset()
@@ -130,17 +133,18 @@ func (m *Monitor) Fold(e Epoch) []Change {
 	m.fold(&m.live, &in, false)
 	m.epochs++
 	m.log = append(m.log, in)
-	if len(m.log) >= 2*depth {
-		for i := range m.log[:depth] {
+	if len(m.log) == depth+batch {
+		for i := range m.log[:batch] {
 			m.fold(&m.base, &m.log[i], true)
 		}
-		m.log = m.log[:copy(m.log, m.log[depth:])]
+		m.log = m.log[:copy(m.log, m.log[batch:])]
 	}
 	return m.ledger.take()
 }
 
 // goBack puts the run back to where it was before the epoch numbered at.
 func (m *Monitor) goBack(at int) {
+	m.attempt++
 	kept := 0
 	for kept < len(m.log) && m.log[kept].epoch < at {
 		kept++
@@ -187,7 +191,7 @@ func (m *Monitor) read(e *Epoch) entry {
 	m.names.learn(e.Metrics)
 	in := entry{
 		epoch: e.Epoch, attempt: m.numberOf(e.Attempt), live: e.Attempt != "" || e.Seq > 0,
-		facts: m.factsFor(e.Attempt), rate: e.LearningRate, firstLoss: e.FirstBatchLoss,
+		facts: m.factsFor(e.Attempt), rate: e.LearningRate, firstLoss: e.FirstBatchLoss, seconds: float32(e.Seconds),
 	}
 	if in.rate <= 0 { // a rate that was not set is not a rate
 		in.rate = math.NaN()
@@ -207,7 +211,7 @@ func (m *Monitor) read(e *Epoch) entry {
 }
 
 // numberOf counts the attempts as they come.
-func (m *Monitor) numberOf(attempt string) int32 {
+func (m *Monitor) numberOf(attempt string) int16 {
 	if m.attempt == 0 || m.lastName != attempt {
 		m.lastName = attempt
 		m.attempt++

@@ -28,8 +28,9 @@ type entry struct {
 	bad       uint64           // bit i: the metric of names[i] is not finite
 	facts     *facts
 	epoch     int
-	attempt   int32 // counted from 1 in order of coming
-	live      bool  // of a message, not of a file
+	seconds   float32 // NaN when not known
+	attempt   int16   // counted from 1 in order of coming
+	live      bool    // of a message, not of a file
 }
 
 // run is what the rules see of a run: the histories and the epoch at hand. It is a
@@ -40,7 +41,7 @@ type run struct {
 	prev  int // number of the one before; meaningless for the first
 	epoch int // number of the one at hand
 	// before is the attempt of the one before.
-	before int32
+	before int16
 	now    entry
 	s      [tracked]series
 	// names are those of the tracked metrics, of this run; all those of every metric.
