@@ -28,6 +28,7 @@ var divergenceDetector = &detector{
 		Reasons: []Reason{
 			{"beyond_start", "the loss is beyond factor times its start, two epochs in a row, and not on its way down"},
 			{"lost_progress", "the last three epochs are all above the share lost of what was learned, far beyond the noise"},
+			{"score_collapsed", "no training loss is logged, and for two epochs the score has been below half of its best, far beyond the noise"},
 		},
 		Advice: []string{
 			"Lower the learning rate: a tenth.",
@@ -41,6 +42,9 @@ var divergenceDetector = &detector{
 		return ruleOf(divergence{factor: p.get("factor"), lost: p.get("lost"), over: p.get("noise")})
 	},
 	tell: func(d *decision, _ *run, usual []string) (string, []string) {
+		if d.reason == "score_collapsed" {
+			return fmt.Sprintf("%s has collapsed since epoch %d: from %.4g to %.4g.", d.metric, d.onset, d.get("best"), d.get("now")), usual
+		}
 		if d.reason == "beyond_start" {
 			return fmt.Sprintf("%s runs away since epoch %d: it is at %.4g, and began at %.4g.", d.metric, d.onset, d.get("now"), d.get("start")), usual
 		}
@@ -59,8 +63,26 @@ func (v *divergence) decide(r *run, out *say) {
 	d := decision{holds: out.open(0)}
 	if s := &r.s[trainLoss]; s.fresh {
 		d = v.judge(r, s, out.open(0))
+	} else if score := &r.s[trainScore]; s.count == 0 && score.fresh {
+		d = v.collapse(r, score, out.open(0))
 	}
 	out.put(0, &d)
+}
+
+// collapse judges a run by its score, where no training loss is logged.
+func (v *divergence) collapse(r *run, s *series, open bool) decision {
+	now := s.last()
+	if s.count == 1 || now >= v.best {
+		v.best, v.bestEpoch = now, r.epoch
+	}
+	d := decision{severity: SeverityCritical, metric: r.name(trainScore), onset: v.bestEpoch, reason: "score_collapsed", confidence: 0.85}
+	tail, half := s.lasts(), v.best/2
+	if n := len(tail); n < 5 || now >= half || tail[n-2].y >= half || v.best-now <= v.over*noise(s.all()) {
+		return decision{holds: open && now < half}
+	}
+	d.with("now", now)
+	d.with("best", v.best)
+	return d
 }
 
 func (v *divergence) judge(r *run, s *series, open bool) decision {
@@ -90,7 +112,7 @@ func (v *divergence) judge(r *run, s *series, open bool) decision {
 	learned := v.first - v.best
 	mark := v.best + v.lost*learned
 	if len(tail) < 5 || learned < 0.2*math.Abs(v.first) {
-		return decision{holds: open && now > mark && now > start}
+		return decision{holds: open && now > start+(beyond-start)/4} // back near its start it is over
 	}
 	for _, p := range tail[len(tail)-3:] {
 		if p.y <= mark {

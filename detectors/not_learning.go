@@ -10,7 +10,7 @@ var notLearningDetector = &detector{
 		Kind:     KindNotLearning,
 		Title:    "It does not learn",
 		Meaning:  "The training loss has never left where it started, or sits at that of guessing: no gradient arrives, the data says nothing, or the weights are dead.",
-		Severity: SeverityWarning, MinEpochs: 5,
+		Severity: SeverityWarning, MinEpochs: 3,
 		HiddenBy: []Kind{KindLossNaN, KindDivergence, KindLRTooHigh},
 		Params: []Param{
 			{
@@ -29,7 +29,7 @@ var notLearningDetector = &detector{
 		Reasons: []Reason{
 			{"flat_from_start", "the loss has moved by less than span since the first epoch"},
 			{"creeps", "as before, but it has fallen in nearly every epoch, for 15 of them: information, not alarm"},
-			{"stands_still", "the loss is the same number epoch after epoch, above what it had reached or never below its start"},
+			{"stands_still", "the loss is the same number epoch after epoch, above what it had reached or never below its start; three epochs are enough where it is the same to the last digit, the score too, and nothing was ever learned"},
 			{"at_start", "for 8 epochs the loss has been no better than that of the untrained model (its first batch, or guessing), and has not fallen"},
 			{"at_chance", "the loss is that of guessing every class alike"},
 		},
@@ -92,6 +92,8 @@ func (l *notLearning) judge(r *run, s *series, open bool) decision {
 		d.reason, d.severity, d.confidence = "creeps", SeverityInfo, 0.6
 	case s.count >= l.epochs && span <= l.span && !creeps(all):
 		d.reason = "flat_from_start"
+	case frozen(r, tail) && all[0].y-lo <= 2*l.span*math.Abs(all[0].y):
+		d.reason, d.onset = "stands_still", int(tail[len(tail)-frozenEpochs].epoch)
 	case s.count >= l.still && len(tail) >= l.still && same(tail[len(tail)-l.still:], l.span/10):
 		if reached := all[0].y - lo; reached > 2*l.span*math.Abs(all[0].y) && s.last() <= lo+0.02*reached {
 			return decision{} // it learned, and stands at its best
@@ -117,6 +119,29 @@ func (l *notLearning) judge(r *run, s *series, open bool) decision {
 	d.with("lowest", lo)
 	d.with("highest", hi)
 	return d
+}
+
+// frozenEpochs are enough where nothing moves at all: gradients that arrive change the sixth
+// digit in every epoch.
+const frozenEpochs = 3
+
+// frozen reports whether the loss, and the score where there is one, have been the same to
+// the last digit.
+func frozen(r *run, loss []point) bool {
+	const exact = 1e-6
+	if len(loss) < frozenEpochs || !same(loss[len(loss)-frozenEpochs:], exact) {
+		return false
+	}
+	score := r.s[trainScore].lasts()
+	if len(score) == 0 {
+		return true
+	}
+	last := score[max(0, len(score)-frozenEpochs):]
+	lo, hi := last[0].y, last[0].y
+	for _, p := range last {
+		lo, hi = min(lo, p.y), max(hi, p.y)
+	}
+	return hi-lo <= exact*math.Abs(hi)
 }
 
 // atStart reports whether the last eight epochs are no better than no training at all,

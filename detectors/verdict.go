@@ -8,8 +8,8 @@ import (
 // causes orders the kinds from what explains the others to what only follows: NaN hides
 // what came of it, a rate that is too high explains a loss that rises.
 var causes = []Kind{
-	KindLossNaN, KindDivergence, KindLRTooHigh, KindStalled, KindLossAccuracyConflict,
-	KindNotLearning, KindOverfitting, KindRisingLoss, KindPlateau, KindEpochGap,
+	KindLossNaN, KindDivergence, KindLRTooHigh, KindStalled, KindNotLearning,
+	KindLossAccuracyConflict, KindOverfitting, KindRisingLoss, KindPlateau, KindEpochGap,
 }
 
 // rank orders findings by what most likely is the cause: kinds as above, and behind them
@@ -29,6 +29,11 @@ func (m *Monitor) Verdict() Verdict {
 	all := m.Findings()
 	holding := slices.DeleteFunc(slices.Clone(all), func(f Finding) bool { return !f.Firing() })
 	slices.SortStableFunc(holding, func(a, b Finding) int { return rank(&a) - rank(&b) })
+	if !slices.ContainsFunc(holding, func(f Finding) bool { return f.Severity != SeverityInfo }) {
+		if v, ok := m.leaning(); ok {
+			return v
+		}
+	}
 	if len(holding) == 0 {
 		return m.healthy(all)
 	}
@@ -61,7 +66,7 @@ func follows(a, b Kind) bool {
 	case KindLossAccuracyConflict:
 		return b == KindRisingLoss || b == KindPlateau
 	case KindNotLearning:
-		return b == KindPlateau || b == KindRisingLoss || b == KindOverfitting
+		return b == KindPlateau || b == KindRisingLoss || b == KindOverfitting || b == KindLossAccuracyConflict
 	case KindOverfitting, KindRisingLoss:
 		return b == KindPlateau
 	}
