@@ -62,7 +62,6 @@ def test_a_cut_within_the_bounds_is_applied() -> None:
         ({"project": "other"}, "other/r"),
         ({"kind": "set_lr"}, "does not allow set_lr"),
         ({"kind": "stop"}, "does not allow stop"),
-        ({"kind": "rollback"}, "not supported by this version"),
         ({"kind": "revert"}, "not supported by this version"),
         ({"optimizer": "second"}, "cannot be addressed"),
     ],

@@ -37,6 +37,7 @@ from ._scaled import is_schedule
 from ._session import Session, live_sessions
 from ._spool import Header
 from ._version import __version__
+from ._weights import Best, CannotRestoreError
 
 if TYPE_CHECKING:
     from ._contract import Command
@@ -175,7 +176,16 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
             self._describe(body)
             session.put(lambda: add_origin(body, __version__))
             session.start()
+        self._best = self._begin_best() if "rollback" in self._control.allow else None
         self._terminations.begin()
+
+    def _begin_best(self) -> Best | None:
+        if self._control.mode not in ("ask", "auto"):
+            return None
+        best = Best()
+        with contextlib.suppress(Exception):  # a model that is not built yet has no weights
+            best.begin(self.model)
+        return best
 
     def _find(self) -> Target:
         try:
@@ -233,8 +243,18 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
                 controllers=self._controllers(model, rate),
             )
         )
+        self._keep_best(model, epoch, logs or {}, seconds)
         if session.commands:
             self._apply(session, epoch + 1, ended=True)
+
+    def _keep_best(self, model: Any, epoch: int, logs: Mapping[str, Any], seconds: float) -> None:
+        if self._best is None:
+            return
+        try:
+            self._best.offer(model, epoch, logs.get("loss"), seconds)
+        except Exception as error:  # noqa: BLE001 # any model
+            self._best = None
+            warn_once("weights", "", f"weights cannot be kept, none are gone back to: {error}")
 
     def _on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         session, windows = self._session, self._windows
@@ -346,15 +366,25 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         elif decision.wanted is not None:
             undo = ledger.cut(epoch)
             try:
+                best = self._way_back(model) if command.kind == "rollback" else None
                 answer.after = self._last_rate = self._rate.set(model, decision.wanted)
                 ledger.tell(answer.after)
+                if best is not None:
+                    best.restore(model, self._rate.variables)
+                    answer.reason = f"back to {best.shown}"
             except Exception as error:  # noqa: BLE001 # any optimizer; people read why
                 undo()
-                said = str(error) if isinstance(error, CannotChangeError) else repr(error)
-                answer.outcome, answer.reason = "refused", said
+                plain = isinstance(error, CannotChangeError | CannotRestoreError)
+                answer.outcome, answer.reason = "refused", str(error) if plain else repr(error)
                 return answer
         answer.epoch = epoch
         return answer
+
+    def _way_back(self, model: Any) -> Best:
+        if self._best is None:
+            raise CannotRestoreError("no weights were kept")
+        self._best.check(model)
+        return self._best
 
 
 _active: weakref.WeakSet[EpochWatch] = weakref.WeakSet()

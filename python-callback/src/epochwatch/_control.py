@@ -141,7 +141,7 @@ def decide(  # noqa: PLR0911 # one for each answer
         return _refused(barred)
     if command.kind == "stop":
         return Decision("applied")
-    if command.kind not in ("reduce_lr", "set_lr"):
+    if command.kind not in ("reduce_lr", "set_lr", "rollback"):
         return _refused("not supported by this version")
     if command.optimizer:
         return _refused(f"one optimizer of several ({command.optimizer}) cannot be addressed")
@@ -183,7 +183,7 @@ def _rate(command: Command, control: Control, now: Situation) -> Decision:
         if not any(same_rate(command.expected, told) for told in now.reported):
             return _refused(f"it expects {command.expected:g}, in force is {rate:g}")
         wanted = rate * (command.wanted / command.expected)
-    gentlest = control.factor if command.kind == "reduce_lr" else 1.0
+    gentlest = 1.0 if command.kind == "set_lr" else control.factor
     for wrong, reason in (
         (not 0 < wanted < math.inf, f"{wanted:g} is not a rate"),
         (wanted < control.min_lr * (1 - TOLERANCE), f"{wanted:g} is below {control.min_lr:g}"),

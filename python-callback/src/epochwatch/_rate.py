@@ -44,6 +44,11 @@ class Rate:
         """Whether a schedule is scaled now."""
         return self._scaled is not None
 
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """What was added to the optimizer's variables, and is no slot."""
+        return (self._scaled.variable,) if self._scaled is not None else ()
+
     @staticmethod
     def read(model: Any) -> float | None:
         """Return the rate in force; None where there is not one."""
@@ -60,7 +65,10 @@ class Rate:
         """Return how many steps the optimizer has made; None where to ask costs too much."""
         optimizer = getattr(model, "optimizer", None)
         iterations = getattr(optimizer, "iterations", None) if _JAX else None
-        return None if iterations is None else int(_number(iterations))
+        if iterations is None:
+            return None
+        # Where gradients are accumulated it is a quotient, not a variable.
+        return int(_number(iterations) if hasattr(iterations, "value") else np.asarray(iterations))
 
     def set(self, model: Any, wanted: float) -> float:
         """Set the rate and return it read back; CannotChangeError when it stayed another."""

@@ -66,32 +66,32 @@ class Scaled:
         self._outer = outer
         self._optimizer = optimizer
         self._inner = optimizer._learning_rate  # noqa: SLF001
-        self._factor = keras.Variable(1.0, trainable=False, dtype="float32", name="factor")
+        self.variable = keras.Variable(1.0, trainable=False, dtype="float32", name="factor")
 
     @classmethod
     def install(cls, model: Any, outer: Any, optimizer: Any) -> Scaled:
         """Put the product in place; the training step is compiled again, once."""
         scaled = cls(model, outer, optimizer)
         # The variable must be part of the traced state, or its value is baked in (JAX).
-        optimizer._track_variable(scaled._factor)  # noqa: SLF001
-        optimizer._learning_rate = _Product(scaled._inner, scaled._factor)  # noqa: SLF001
+        optimizer._track_variable(scaled.variable)  # noqa: SLF001
+        optimizer._learning_rate = _Product(scaled._inner, scaled.variable)  # noqa: SLF001
         scaled._override()
         model.make_train_function(force=True)
         return scaled
 
     def scale(self, by: float) -> None:
         """Multiply the factor in force."""
-        self._factor.assign(self.factor * by)
+        self.variable.assign(self.factor * by)
 
     @property
     def factor(self) -> float:
         """The factor in force."""
-        value = float(np.asarray(self._factor.value))
+        value = float(np.asarray(self.variable.value))
         return value if math.isfinite(value) else 1.0
 
     def _override(self) -> None:
         """Write files as if nothing had been put in place, but with the rates scaled."""
-        optimizer, factor = self._optimizer, self._factor
+        optimizer, factor = self._optimizer, self.variable
 
         def get_config() -> dict[str, Any]:
             product, optimizer._learning_rate = optimizer._learning_rate, self._inner  # noqa: SLF001
@@ -118,7 +118,7 @@ class Scaled:
         """
         optimizer = self._optimizer
         optimizer._learning_rate = self._inner  # noqa: SLF001
-        optimizer._untrack_variable(self._factor)  # noqa: SLF001
+        optimizer._untrack_variable(self.variable)  # noqa: SLF001
         for each in (optimizer, self._outer):
             for name in ("get_config", "save_own_variables"):
                 each.__dict__.pop(name, None)
