@@ -93,6 +93,72 @@ func TestACutFollowsAFindingThatALowerRateCanMend(t *testing.T) {
 	}
 }
 
+func TestTheWayBackFollowsWhatIsSpoiltOrLost(t *testing.T) {
+	t.Parallel()
+	nan := finding(detectors.KindLossNaN, detectors.SeverityCritical)
+	swings := finding(detectors.KindLRTooHigh, detectors.SeverityWarning)
+	lost := []float64{1.2, 0.8, 0.6, 0.5, 0.7, 0.76}
+	both := []contract.CommandKind{contract.KindReduceLR, contract.KindRollback}
+	refused := store.Command{Command: contract.Command{ID: "x", Kind: contract.KindRollback}, State: store.CommandRefused, DecidedEpoch: -9}
+	for _, tc := range []struct {
+		name     string
+		losses   []float64
+		f        store.Finding
+		allow    []contract.CommandKind
+		commands []store.Command
+		want     contract.CommandKind
+		rate     float64
+	}{
+		{"swings near the best", swinging, swings, both, nil, contract.KindReduceLR, 0.5 * math.Sqrt(0.1)},
+		{"half of it lost again", lost, swings, both, nil, contract.KindRollback, 0.5 * math.Sqrt(0.1)},
+		{"critical", swinging, finding(detectors.KindDivergence, detectors.SeverityCritical), both, nil, contract.KindRollback, 0.05},
+		{"not a number", append(slices.Clone(swinging), math.NaN()), nan, both, nil, contract.KindRollback, 0.05},
+		{"only back", lost, swings, both[1:], nil, contract.KindRollback, 0.5 * math.Sqrt(0.1)},
+		{"only back, and nothing is lost", swinging, swings, both[1:], nil, "", 0},
+		{"only cuts", lost, swings, both[:1], nil, contract.KindReduceLR, 0.5 * math.Sqrt(0.1)},
+		{"only cuts, which mend no NaN", append(slices.Clone(swinging), math.NaN()), nan, both[:1], nil, "", 0},
+		{"there was no way back", lost, swings, both, []store.Command{refused}, contract.KindReduceLR, 0.5 * math.Sqrt(0.1)},
+		{"NaN of another metric", swinging, finding(detectors.KindLossNaN, detectors.SeverityWarning), both, nil, "", 0},
+	} {
+		s := situation(tc.losses, tc.f)
+		s.Attempt.Started.Control.Allow, s.Commands = tc.allow, tc.commands
+		got := control.New(control.Policy{}).Decide(s)
+		if tc.want == "" {
+			require.Empty(t, got, tc.name)
+			continue
+		}
+		require.Len(t, got, 1, tc.name)
+		require.Equal(t, tc.want, got[0].Kind, tc.name)
+		require.InDelta(t, tc.rate, float64(*got[0].Wanted), 1e-12, tc.name)
+		_, err := contract.EncodeCommand(got[0].Command)
+		require.NoError(t, err, tc.name)
+	}
+}
+
+func TestAnyNumberIsBetterThanNone(t *testing.T) {
+	t.Parallel()
+	gone := append(slices.Clone(swinging), math.NaN())
+	s := situation(gone, finding(detectors.KindLossNaN, detectors.SeverityCritical))
+	s.Attempt.Started.Control.Allow = []contract.CommandKind{contract.KindRollback}
+	decided := control.New(control.Policy{}).Decide(s)
+	require.Len(t, decided, 1)
+	at, after := len(gone), 0.05
+	decided[0].State, decided[0].AppliedEpoch, decided[0].After, decided[0].Effect = store.CommandApplied, &at, &after, store.EffectPending
+	for _, tc := range []struct {
+		after []float64
+		want  store.Effect
+	}{
+		{[]float64{5, 4, 3}, store.EffectHelped},
+		{[]float64{5, math.NaN(), math.NaN()}, store.EffectNoDifference},
+	} {
+		s := situation(slices.Concat(gone, tc.after))
+		s.Commands = decided
+		got := control.New(control.Policy{}).Decide(s)
+		require.Len(t, got, 1)
+		require.Equal(t, tc.want, got[0].Effect)
+	}
+}
+
 func TestDecidingTwiceGivesTheSameCommand(t *testing.T) {
 	t.Parallel()
 	s := situation(swinging, finding(detectors.KindLRTooHigh, detectors.SeverityWarning))

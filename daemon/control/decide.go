@@ -19,6 +19,10 @@ const (
 	halfDecade = 0.31622776601683794
 	// decade is the step after a critical finding.
 	decade = 0.1
+	// lostShare is how far the loss must lie above the best of the run, as a share of it, for
+	// the way back to those weights: what was reached and lost again is worth more than where
+	// the run stands.
+	lostShare = 0.5
 	// giveUpAfter is how many cuts in a row may fail to help, or be refused.
 	giveUpAfter = 2
 	// validEpochs is how many epochs a command stays valid: it is decided at the end of
@@ -71,11 +75,15 @@ func (c *Controller) cut(s ingest.Situation, commands []store.Command) (store.Co
 		return store.Command{}, false // only the end of an epoch is a time to decide
 	}
 	b := c.policy.narrow(s.Attempt.Started.Control)
-	if b.Mode == contract.ModeOff || !slices.Contains(b.Allow, contract.KindReduceLR) {
+	if b.Mode == contract.ModeOff {
 		return store.Command{}, false
 	}
 	f, ok := cause(s.Findings)
 	if !ok || !mayCut(commands, s, b) || recovering(commands, s.Recent, metricOf(f)) {
+		return store.Command{}, false
+	}
+	kind, ok := remedy(f, commands, s.Recent, b)
+	if !ok {
 		return store.Command{}, false
 	}
 	now, step := last.LearningRate, stepFor(f, commands, b)
@@ -85,18 +93,54 @@ func (c *Controller) cut(s ingest.Situation, commands []store.Command) (store.Co
 	if !(now > 0) || math.IsInf(now, 0) || !(wanted <= now*float64(b.Factor)*(1+1e-9)) {
 		return store.Command{}, false
 	}
-	return newCut(s, last, b, f, wanted), true
+	return newCut(s, last, b, f, kind, wanted), true
+}
+
+// remedy chooses between a cut alone and the way back to the best weights with a cut: back
+// where the weights are spoilt (not a number, or a critical finding) or much was lost again.
+// A run that could not go back is cut alone from then on; one whose weights are not numbers
+// is past help by that.
+func remedy(f store.Finding, commands []store.Command, recent []detectors.Epoch, b contract.Control) (contract.CommandKind, bool) {
+	mayGoBack := slices.Contains(b.Allow, contract.KindRollback) &&
+		!slices.ContainsFunc(commands, func(c store.Command) bool {
+			return c.Kind == contract.KindRollback && c.State == store.CommandRefused
+		})
+	spoilt := f.Severity == detectors.SeverityCritical || lost(recent, metricOf(f))
+	switch {
+	case mayGoBack && spoilt:
+		return contract.KindRollback, true
+	case f.Kind != detectors.KindLossNaN && slices.Contains(b.Allow, contract.KindReduceLR):
+		return contract.KindReduceLR, true
+	}
+	return "", false
+}
+
+// lost reports whether the last value of a loss lies far above the best of the same attempt.
+func lost(recent []detectors.Epoch, metric string) bool {
+	last := recent[len(recent)-1]
+	best := math.Inf(1)
+	for _, e := range recent {
+		if v, ok := e.Metrics[metric]; ok && e.Attempt == last.Attempt && v < best {
+			best = v
+		}
+	}
+	now, ok := last.Metrics[metric]
+	return ok && now-best > lostShare*math.Abs(best)
 }
 
 // cause returns the finding that a lower rate can mend: the most severe first, then the
-// order of causes.
+// order of causes. A loss that is not a number is one of them where it is the training loss:
+// it takes the way back.
 func cause(findings []store.Finding) (store.Finding, bool) {
 	order := []detectors.Kind{
-		detectors.KindDivergence, detectors.KindLRTooHigh, detectors.KindRisingLoss, detectors.KindLossAccuracyConflict,
+		detectors.KindLossNaN, detectors.KindDivergence, detectors.KindLRTooHigh, detectors.KindRisingLoss, detectors.KindLossAccuracyConflict,
 	}
 	best, found := store.Finding{}, false
 	for _, kind := range order {
 		for _, f := range findings {
+			if kind == detectors.KindLossNaN && f.Severity != detectors.SeverityCritical {
+				continue // of another metric
+			}
 			if f.Kind != kind || !f.Firing() || f.Severity.Rank() < detectors.SeverityWarning.Rank() {
 				continue
 			}
@@ -113,7 +157,7 @@ func cause(findings []store.Finding) (store.Finding, bool) {
 func mayCut(commands []store.Command, s ingest.Situation, b contract.Control) bool {
 	used, failed, refused := 0, 0, 0
 	for _, cmd := range commands {
-		if cmd.Kind != contract.KindReduceLR && cmd.Kind != contract.KindSetLR {
+		if cmd.Kind != contract.KindReduceLR && cmd.Kind != contract.KindSetLR && cmd.Kind != contract.KindRollback {
 			continue
 		}
 		switch cmd.State {
@@ -209,18 +253,18 @@ func epochsValid(seconds float64) int {
 	return validEpochs
 }
 
-func newCut(s ingest.Situation, last detectors.Epoch, b contract.Control, f store.Finding, wanted float64) store.Command {
+func newCut(s ingest.Situation, last detectors.Epoch, b contract.Control, f store.Finding, kind contract.CommandKind, wanted float64) store.Command {
 	valid := validAtLeast
 	if d := 2 * validEpochs * last.Seconds; d > valid.Seconds() && d < 1e6 {
 		valid = time.Duration(d * float64(time.Second))
 	}
 	expected, want := contract.Number(last.LearningRate), contract.Number(wanted)
-	key := fmt.Sprintf("%s/%s/%s/%d/%s", s.Run.Project, s.Run.ID, s.Attempt.ID, s.Seq, contract.KindReduceLR)
+	key := fmt.Sprintf("%s/%s/%s/%d/%s", s.Run.Project, s.Run.ID, s.Attempt.ID, s.Seq, kind)
 	cmd := store.Command{
 		Command: contract.Command{
 			Version: contract.Version, Type: "command",
 			ID:   uuid.NewSHA1(namespace, []byte(key)).String(),
-			Kind: contract.KindReduceLR, Project: s.Run.Project, Run: s.Run.ID,
+			Kind: kind, Project: s.Run.Project, Run: s.Run.ID,
 			Attempt: s.Attempt.ID, CausedBy: s.Seq,
 			Expected: &expected, Wanted: &want, Bounds: b,
 			Reason: f.Summary, IssuedBy: "policy",

@@ -37,6 +37,10 @@ type forecast struct {
 // is praised for what was only extrapolated).
 func forecastFrom(recent []detectors.Epoch, metric string) forecast {
 	v := tail(recent, metric, lookBack)
+	if now, ok := recent[len(recent)-1].Metrics[metric]; ok && !contract.Number(now).Finite() {
+		worst := contract.Number(math.Inf(1)) // any number is better than none
+		return forecast{Metric: metric, Level: worst, Before: worst, From: len(v)}
+	}
 	if len(v) == 0 {
 		nan := contract.Number(math.NaN())
 		return forecast{Metric: metric, Level: nan, Before: nan}
@@ -123,7 +127,7 @@ func judge(s ingest.Situation) []store.Command {
 // forecast. It is pending until judgeEpochs have ended, or the run has.
 func effectOf(cmd store.Command, recent []detectors.Epoch, end int, ended bool) store.Effect {
 	var f forecast
-	if err := json.Unmarshal(cmd.Forecast, &f); err != nil || !f.Level.Finite() {
+	if err := json.Unmarshal(cmd.Forecast, &f); err != nil || math.IsNaN(float64(f.Level)) {
 		return store.EffectNoDifference // nothing to compare with: nothing is claimed
 	}
 	var after []float64
@@ -149,6 +153,12 @@ func effectOf(cmd store.Command, recent []detectors.Epoch, end int, ended bool) 
 		return store.EffectPending
 	}
 	level, noise := float64(f.Level), float64(f.Noise)
+	if math.IsInf(level, 1) {
+		if math.IsInf(median(after), 1) {
+			return store.EffectNoDifference
+		}
+		return store.EffectHelped
+	}
 	// The standard error of the difference of two medians (of n normal values: 1.253 σ/√n).
 	n, m := float64(min(len(after), judgeEpochs)), float64(max(f.From, 1))
 	margin := max(1.253*noise*math.Sqrt(1/n+1/m), leastChange*math.Abs(level))
