@@ -126,11 +126,11 @@ func pictures(t *testing.T, kind detectors.Kind) string {
 	var fires, silent strings.Builder
 	for _, path := range paths {
 		x := readExample(t, path)
-		metric := "loss"
-		if kind == detectors.KindOverfitting {
-			metric = "val_loss"
+		picture := x.Metrics[pictured(kind)]
+		if x.Seconds != nil {
+			picture = x.Seconds
 		}
-		line := fmt.Sprintf("    %s\n    %s\n", sparkline(x.Metrics[metric]), x.Why)
+		line := fmt.Sprintf("    %s\n    %s\n", sparkline(picture), x.Why)
 		if x.Fires == nil {
 			silent.WriteString(line)
 		} else {
@@ -138,6 +138,17 @@ func pictures(t *testing.T, kind detectors.Kind) string {
 		}
 	}
 	return "Fires:\n\n" + fires.String() + "\nDoes not:\n\n" + silent.String() + "\n"
+}
+
+// pictured is the metric that shows a kind best.
+func pictured(kind detectors.Kind) string {
+	switch kind {
+	case detectors.KindOverfitting, detectors.KindGeneralizationGap, detectors.KindNoisyValidation, detectors.KindValBetterThanTrain:
+		return "val_loss"
+	case detectors.KindConstantMetric:
+		return "accuracy"
+	}
+	return "loss"
 }
 
 func sparkline(v []anything) string {

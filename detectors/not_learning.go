@@ -28,7 +28,7 @@ var notLearningDetector = &detector{
 		},
 		Reasons: []Reason{
 			{"flat_from_start", "the loss has moved by less than span since the first epoch"},
-			{"creeps", "as before, but it has fallen in nearly every epoch, for 15 of them: information, not alarm"},
+			{"creeps", "as before, but it has fallen in nearly every epoch, for 30 of them: information, not alarm"},
 			{"stands_still", "the loss is the same number epoch after epoch, above what it had reached or never below its start; three epochs are enough where it is the same to the last digit, the score too, and nothing was ever learned"},
 			{"at_start", "for 8 epochs the loss has been no better than that of the untrained model (its first batch, or guessing), and has not fallen"},
 			{"at_chance", "the loss is that of guessing every class alike"},
@@ -40,7 +40,7 @@ var notLearningDetector = &detector{
 			"Change the learning rate by factors of ten both ways: too high kills relu units in the first steps, too low does not move.",
 			"Dead units: try LeakyReLU or another initialiser, or a start at a tenth of the rate.",
 		},
-		FalseAlarms: "development corpus: 0 of 181 healthy curves alarmed, 1 with information, 9 of 9 named; kept apart: 0 of 85",
+		FalseAlarms: "development corpus: 0 of 181 healthy curves, 9 of 9 named; kept apart: 0 of 85",
 	},
 	make: func(p params) rule {
 		return ruleOf(notLearning{epochs: int(p.get("epochs")), still: int(p.get("still")), span: p.get("span")})
@@ -88,7 +88,7 @@ func (l *notLearning) judge(r *run, s *series, open bool) decision {
 	switch tail := s.lasts(); {
 	case level == 0:
 		return decision{}
-	case s.count >= 15 && span <= l.span && creeps(all):
+	case s.count >= 30 && span <= l.span && creeps(all):
 		d.reason, d.severity, d.confidence = "creeps", SeverityInfo, 0.6
 	case s.count >= l.epochs && span <= l.span && !creeps(all):
 		d.reason = "flat_from_start"

@@ -204,14 +204,15 @@ func importance(name string) int {
 
 // facts is what is used of contract.Facts.
 type facts struct {
-	loss    string
-	classes int
-	rate    float64 // NaN when not known
-	planned int     // 0 when not known
+	loss      string
+	optimizer string
+	classes   int
+	rate      float64 // NaN when not known
+	planned   int     // 0 when not known
 }
 
 func factsOf(f contract.Facts) *facts {
-	out := &facts{loss: snake(f.Loss), classes: f.Classes, rate: math.NaN(), planned: f.PlannedEpochs}
+	out := &facts{loss: snake(f.Loss), optimizer: strings.ToLower(f.Optimizer), classes: f.Classes, rate: math.NaN(), planned: f.PlannedEpochs}
 	if out.classes == 0 && f.OutputUnits > 1 {
 		out.classes = f.OutputUnits
 	}

@@ -1,5 +1,7 @@
 package detectors
 
+import "math"
+
 // window is how many points of a metric's history are held: whole epochs while a run
 // has no more than that, means of 2, 4, 8, … epochs later on. The history always spans
 // the whole run, so that a rule made for 5 to 50 epochs sees 10,000 at the same
@@ -96,3 +98,13 @@ func (s *series) last() float64 { return s.tail[s.t-1].y }
 
 // lastEpoch returns the number of that epoch.
 func (s *series) lastEpoch() int { return int(s.tail[s.t-1].epoch) }
+
+// still returns for how many of the last epochs the value has been the same to six digits,
+// 16 at most.
+func (s *series) still() int {
+	n := 1
+	for n < s.t && math.Abs(s.tail[s.t-1-n].y-s.last()) <= 1e-6*math.Abs(s.last()) {
+		n++
+	}
+	return n
+}

@@ -73,8 +73,4 @@ func Specs() []Spec {
 
 // planned are the kinds of the design's table that have no detector yet: a config may
 // name them, to switch them on or off, ahead of the release that brings them.
-var planned = []Kind{
-	KindGeneralizationGap, KindConstantMetric, KindOscillation, KindSpike, KindNoisyValidation,
-	KindSlowProgress, KindLRTooLow, KindValBetterThanTrain, KindMetricMismatch,
-	KindHeadLossMismatch, KindInitialLoss, KindSlowEpoch, KindResumeRegression,
-}
+var planned = []Kind{KindMetricMismatch, KindHeadLossMismatch, KindInitialLoss}

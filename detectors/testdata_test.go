@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/ingest/contract"
 )
 
 // example is a curve of testdata/<kind>: where the kind must fire, or that it must not.
@@ -19,6 +20,8 @@ type example struct {
 	Alarm        bool     // only a warning counts
 	LearningRate *float64 `json:"learning_rate"`
 	Numbers      []int    `json:"epochs"` // of the epochs; first_epoch, +1, … when absent
+	Seconds      []anything
+	Context      contract.Facts
 	Fires        *struct {
 		From, By int
 		Onset    *int
@@ -29,6 +32,9 @@ func (x *example) epoch(i int) detectors.Epoch {
 	e := x.epochAt(i)
 	if x.Numbers != nil {
 		e.Epoch = x.Numbers[i]
+	}
+	if x.Seconds != nil {
+		e.Seconds = x.Seconds[i].v
 	}
 	if x.LearningRate != nil {
 		e.LearningRate = *x.LearningRate
@@ -55,6 +61,7 @@ func TestExamples(t *testing.T) {
 		kind := detectors.Kind(filepath.Base(filepath.Dir(path)))
 		x := readExample(t, path)
 		m := newMonitor(t, nil)
+		m.Start("", x.Context)
 		var first *detectors.Finding
 		for i := range x.length() {
 			for _, c := range m.Fold(x.epoch(i)) {

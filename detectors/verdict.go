@@ -8,8 +8,11 @@ import (
 // causes orders the kinds from what explains the others to what only follows: NaN hides
 // what came of it, a rate that is too high explains a loss that rises.
 var causes = []Kind{
-	KindLossNaN, KindDivergence, KindLRTooHigh, KindStalled, KindNotLearning,
+	KindLossNaN, KindResumeRegression, KindDivergence, KindLRTooHigh, KindStalled, KindNotLearning, KindConstantMetric,
+	KindLRTooLow,
 	KindLossAccuracyConflict, KindOverfitting, KindRisingLoss, KindPlateau, KindEpochGap,
+	KindOscillation, KindGeneralizationGap, KindSlowProgress, KindNoisyValidation, KindValBetterThanTrain,
+	KindSlowEpoch, KindSpike,
 }
 
 // rank orders findings by what most likely is the cause: kinds as above, and behind them
@@ -61,6 +64,8 @@ func (m *Monitor) Verdict() Verdict {
 // follows reports whether a finding of kind b is no news beside one of kind a.
 func follows(a, b Kind) bool {
 	switch a {
+	case KindResumeRegression:
+		return b == KindDivergence || b == KindRisingLoss || b == KindLossAccuracyConflict
 	case KindDivergence, KindLRTooHigh:
 		return b != KindStalled && b != KindEpochGap && b != KindLossNaN
 	case KindLossAccuracyConflict:
