@@ -99,7 +99,10 @@ func renderDocs(t *testing.T) string {
 func short(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 
 func epochsOf(n int) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "no epoch where the facts say it"
+	case 1:
 		return "1 epoch"
 	}
 	return fmt.Sprintf("%d epochs", n)

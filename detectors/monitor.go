@@ -39,6 +39,7 @@ type Monitor struct {
 	attempt    int16          // its number, from 1; going back in one fit counts too
 	epochs     int            // folded, replaced ones left out
 	clock      clockState
+	standing   standing
 }
 
 type attemptFacts struct {
@@ -72,8 +73,14 @@ func NewMonitor(c Config) (*Monitor, error) {
 		if !c.enabled(d.spec.Kind) {
 			continue
 		}
+		if d.weigh != nil {
+			m.standing.judges = append(m.standing.judges, d)
+			m.standing.open = append(m.standing.open, 0)
+		}
 		if d.make == nil {
-			m.clock.set(d, c.params(&d.spec))
+			if d.weigh == nil {
+				m.clock.set(d, c.params(&d.spec))
+			}
 			continue
 		}
 		m.table = append(m.table, d)
@@ -100,12 +107,19 @@ func (m *Monitor) reset() {
 
 // Start tells the monitor the facts of an attempt: those of its run_started, or under
 // the attempt "" those of a --context file, which hold for every attempt that has none.
-func (m *Monitor) Start(attempt string, f contract.Facts) {
+// It returns what the facts alone change, which needs no epoch; under the attempt "", whose
+// epochs have numbers of their own, the first Fold returns it.
+func (m *Monitor) Start(attempt string, f contract.Facts) []Change {
 	m.facts = slices.DeleteFunc(m.facts, func(a attemptFacts) bool { return a.attempt == attempt })
 	if len(m.facts) == maxAttempts {
 		m.facts = slices.Delete(m.facts, 0, 1)
 	}
-	m.facts = append(m.facts, attemptFacts{attempt, factsOf(f)})
+	known := factsOf(f)
+	m.facts = append(m.facts, attemptFacts{attempt, known})
+	if attempt != "" {
+		m.standing.judge(&m.ledger, known, known.initial)
+	}
+	return m.ledger.take()
 }
 
 // factsFor returns the facts of an attempt; nil when there are none.
@@ -130,6 +144,7 @@ func (m *Monitor) Fold(e Epoch) []Change {
 	}
 	m.clock.epoch(m, &e)
 	in := m.read(&e)
+	m.standing.judge(&m.ledger, in.facts, e.Epoch)
 	m.fold(&m.live, &in, false)
 	m.epochs++
 	m.log = append(m.log, in)
@@ -183,7 +198,7 @@ func (m *Monitor) isOpen(i int) bool {
 			}
 		}
 	}
-	return false
+	return m.standing.isOpen(i)
 }
 
 // read makes an entry of an epoch.
@@ -222,6 +237,7 @@ func (m *Monitor) numberOf(attempt string) int16 {
 func (m *Monitor) fold(s *snapshot, in *entry, quiet bool) {
 	s.run.take(in)
 	m.say.ledger, m.say.run, m.say.state, m.say.table, m.say.quiet = &m.ledger, &s.run, s, m.table, quiet
+	m.say.standing = &m.standing
 	for i, r := range s.rules {
 		m.say.d, m.say.slots = m.table[i], &s.slots[i]
 		r.decide(&s.run, &m.say)

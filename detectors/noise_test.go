@@ -66,8 +66,8 @@ func (tr training) run(t testing.TB, l law, seed uint64, each func(epoch int, c 
 		e.Epoch = i
 		e.Metrics["loss"] = tr.trend(x) + tr.sigma*noises[0](i)
 		e.Metrics["val_loss"] = val(x) + tr.sigma*noises[1](i)
-		e.Metrics["accuracy"] = score(x) + tr.sigma*noises[2](i)/2
-		e.Metrics["val_accuracy"] = score(x) - 0.02 + tr.sigma*noises[3](i)/2
+		e.Metrics["accuracy"] = max(0, score(x)+tr.sigma*noises[2](i)/2)
+		e.Metrics["val_accuracy"] = max(0, score(x)-0.02+tr.sigma*noises[3](i)/2)
 		if c := m.Fold(e); each != nil {
 			each(i, c)
 		}

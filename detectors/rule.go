@@ -100,6 +100,8 @@ type say struct {
 	run    *run
 	state  *snapshot
 	table  []*detector
+	// standing is what the facts alone say.
+	standing *standing
 	// said is the decision on its way to the ledger: here, so that those of rules that
 	// have nothing to say never leave the stack.
 	said  decision
@@ -111,6 +113,9 @@ func (s *say) open(i int) bool { return s.slots[i].open > 0 }
 
 // hidden reports whether a finding that holds explains what this rule would raise.
 func (s *say) hidden() bool {
+	if slices.ContainsFunc(s.d.spec.HiddenBy, s.standing.stands) {
+		return true
+	}
 	for i, d := range s.table {
 		if s.state.slots[i][0].open > 0 && slices.Contains(s.d.spec.HiddenBy, d.spec.Kind) {
 			return true

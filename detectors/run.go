@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"github.com/epochwatch/epochwatch/ingest/contract"
 )
 
 // The metrics that have a history: the others are only looked at as they come.
@@ -200,39 +198,6 @@ func importance(name string) int {
 		rank++
 	}
 	return rank
-}
-
-// facts is what is used of contract.Facts.
-type facts struct {
-	loss      string
-	optimizer string
-	classes   int
-	rate      float64 // NaN when not known
-	planned   int     // 0 when not known
-}
-
-func factsOf(f contract.Facts) *facts {
-	out := &facts{loss: snake(f.Loss), optimizer: strings.ToLower(f.Optimizer), classes: f.Classes, rate: math.NaN(), planned: f.PlannedEpochs}
-	if out.classes == 0 && f.OutputUnits > 1 {
-		out.classes = f.OutputUnits
-	}
-	if f.LearningRate != nil {
-		out.rate = float64(*f.LearningRate)
-	}
-	return out
-}
-
-// chanceLoss returns the cross-entropy of guessing every class alike; NaN when loss or
-// classes are not known.
-func (f *facts) chanceLoss() float64 {
-	switch {
-	case f == nil:
-	case f.loss == "binary_crossentropy":
-		return math.Ln2
-	case strings.HasSuffix(f.loss, "categorical_crossentropy") && f.classes > 1:
-		return math.Log(float64(f.classes))
-	}
-	return math.NaN()
 }
 
 func isFinite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -49,10 +49,13 @@ func (s *Spec) param(name string) (*Param, bool) {
 }
 
 // detector is an entry of the table below: a spec and how a rule is made from its
-// parameters. make is nil for a kind that is born of the clock.
+// parameters. make is nil for a kind that is born of the clock or of
+// the facts alone.
 type detector struct {
 	spec Spec
 	make func(p params) rule
+	// weigh judges the facts of an attempt before any epoch; nil for most kinds.
+	weigh func(f *facts) opinion
 	// tell puts a decision in words. usual is the spec's advice, to be read only.
 	tell func(d *decision, r *run, usual []string) (summary string, advice []string)
 }
@@ -73,4 +76,4 @@ func Specs() []Spec {
 
 // planned are the kinds of the design's table that have no detector yet: a config may
 // name them, to switch them on or off, ahead of the release that brings them.
-var planned = []Kind{KindMetricMismatch, KindHeadLossMismatch, KindInitialLoss}
+var planned []Kind

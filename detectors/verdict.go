@@ -8,7 +8,8 @@ import (
 // causes orders the kinds from what explains the others to what only follows: NaN hides
 // what came of it, a rate that is too high explains a loss that rises.
 var causes = []Kind{
-	KindLossNaN, KindResumeRegression, KindDivergence, KindLRTooHigh, KindStalled, KindNotLearning, KindConstantMetric,
+	KindLossNaN, KindHeadLossMismatch, KindMetricMismatch, KindInitialLoss,
+	KindResumeRegression, KindDivergence, KindLRTooHigh, KindStalled, KindNotLearning, KindConstantMetric,
 	KindLRTooLow,
 	KindLossAccuracyConflict, KindOverfitting, KindRisingLoss, KindPlateau, KindEpochGap,
 	KindOscillation, KindGeneralizationGap, KindSlowProgress, KindNoisyValidation, KindValBetterThanTrain,
@@ -18,6 +19,9 @@ var causes = []Kind{
 // rank orders findings by what most likely is the cause: kinds as above, and behind them
 // all what disturbs one metric beside a sound training loss.
 func rank(f *Finding) int {
+	if f.Kind == KindHeadLossMismatch && explainsNaN(f.Reason) {
+		return -1
+	}
 	i := slices.Index(causes, f.Kind)
 	if f.Kind == KindLossNaN && f.Reason == "other_metric" {
 		i = slices.Index(causes, KindNotLearning)*2 + 1
@@ -30,7 +34,7 @@ func rank(f *Finding) int {
 // Without any it says healthy so far, on how many rules and epochs.
 func (m *Monitor) Verdict() Verdict {
 	all := m.Findings()
-	holding := slices.DeleteFunc(slices.Clone(all), func(f Finding) bool { return !f.Firing() })
+	holding := slices.DeleteFunc(slices.Clone(all), func(f Finding) bool { return !f.Firing() || aRemark(&f) })
 	slices.SortStableFunc(holding, func(a, b Finding) int { return rank(&a) - rank(&b) })
 	if !slices.ContainsFunc(holding, func(f Finding) bool { return f.Severity != SeverityInfo }) {
 		if v, ok := m.leaning(); ok {
@@ -61,9 +65,21 @@ func (m *Monitor) Verdict() Verdict {
 	return v
 }
 
+// aRemark reports whether a finding is information on the configuration, which is no news
+// of how the run goes.
+func aRemark(f *Finding) bool {
+	return f.Severity == SeverityInfo && (f.Kind == KindHeadLossMismatch || f.Kind == KindMetricMismatch)
+}
+
 // follows reports whether a finding of kind b is no news beside one of kind a.
 func follows(a, b Kind) bool {
 	switch a {
+	case KindHeadLossMismatch:
+		return b != KindStalled && b != KindEpochGap && b != KindResumeRegression && b != KindSlowEpoch
+	case KindMetricMismatch:
+		return b == KindConstantMetric
+	case KindInitialLoss:
+		return b == KindNotLearning || b == KindPlateau || b == KindConstantMetric
 	case KindResumeRegression:
 		return b == KindDivergence || b == KindRisingLoss || b == KindLossAccuracyConflict
 	case KindDivergence, KindLRTooHigh:
@@ -82,6 +98,11 @@ func (m *Monitor) healthy(all []Finding) Verdict {
 	rules := len(m.table)
 	if m.clock.d != nil {
 		rules++
+	}
+	for _, d := range m.standing.judges {
+		if d.make == nil {
+			rules++
+		}
 	}
 	n := m.Epochs()
 	if n == 0 {

@@ -63,10 +63,7 @@ type RunStarted struct {
 	Outputs    []Output `json:"outputs,omitempty"`  // one for each output layer
 	Schedule   string   `json:"schedule,omitempty"` // class of the learning rate schedule, when there is one
 	Validation *bool    `json:"validation,omitempty"`
-	// InitialEpoch is the number of the first epoch of this attempt (fit's
-	// initial_epoch, from 0).
-	InitialEpoch int     `json:"initial_epoch,omitempty"`
-	Control      Control `json:"control,omitzero"`
+	Control    Control  `json:"control,omitzero"`
 }
 
 // Output describes one output layer of the model.

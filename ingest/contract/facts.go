@@ -31,10 +31,13 @@ type Facts struct {
 	ValidationSamples int64    `json:"validation_samples,omitempty"`
 	StepsPerEpoch     int64    `json:"steps_per_epoch,omitempty"`
 	PlannedEpochs     int      `json:"planned_epochs,omitempty"`
-	Params            int64    `json:"params,omitempty"`
-	Layers            []string `json:"layers,omitempty"`
-	X                 *Sample  `json:"x,omitempty"`
-	Y                 *Sample  `json:"y,omitempty"`
+	// InitialEpoch is the number of the first epoch of this attempt (fit's
+	// initial_epoch, from 0).
+	InitialEpoch int      `json:"initial_epoch,omitempty"`
+	Params       int64    `json:"params,omitempty"`
+	Layers       []string `json:"layers,omitempty"`
+	X            *Sample  `json:"x,omitempty"`
+	Y            *Sample  `json:"y,omitempty"`
 }
 
 // Sample holds cheap statistics of inputs or targets over a strided sample.
