@@ -77,20 +77,23 @@ func (v *visit) allEpochs(ctx context.Context) ([]store.Epoch, error) {
 func replay(m *detectors.Monitor, attempts []store.Attempt, all []store.Epoch) [][]detectors.Change {
 	var lives [][]detectors.Change
 	at := map[detectors.Key]int{}
+	note := func(changes []detectors.Change) {
+		for _, c := range changes {
+			i, ok := at[c.Finding.Key()]
+			if !ok {
+				i = len(lives)
+				at[c.Finding.Key()] = i
+				lives = append(lives, nil)
+			}
+			lives[i] = append(lives[i], c)
+		}
+	}
 	for _, a := range attempts {
 		if a.Started != nil {
-			m.Start(a.ID, a.Started.Facts)
+			note(m.Start(a.ID, a.Started.Facts))
 		}
 		for len(all) > 0 && all[0].Attempt == a.ID {
-			for _, c := range m.Fold(Epoch(all[0])) {
-				i, ok := at[c.Finding.Key()]
-				if !ok {
-					i = len(lives)
-					at[c.Finding.Key()] = i
-					lives = append(lives, nil)
-				}
-				lives[i] = append(lives[i], c)
-			}
+			note(m.Fold(Epoch(all[0])))
 			all = all[1:]
 		}
 	}

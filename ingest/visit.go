@@ -289,7 +289,7 @@ func isEpoch(p pending) bool { return p.event.Type == contract.TypeEpochEnded }
 func (v *visit) step(ctx context.Context, e contract.Event) ([]detectors.Change, error) {
 	switch {
 	case e.RunStarted != nil:
-		v.mem.monitor.Start(e.Attempt, e.RunStarted.Facts)
+		return v.mem.monitor.Start(e.Attempt, e.RunStarted.Facts), nil
 	case e.EpochEnded != nil:
 		epoch := Epoch(v.epochs[len(v.epochs)-1])
 		if err := v.push(ctx, epoch); err != nil {

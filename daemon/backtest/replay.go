@@ -22,7 +22,8 @@ type Attempt struct {
 }
 
 // fold takes the story through a monitor; each is told what each epoch changed, by its
-// index in the story. The error is that of a bad config.
+// index in the story, and with the first of an attempt what its facts alone changed. The
+// error is that of a bad config.
 func (s Story) fold(cfg detectors.Config, each func(i int, changes []detectors.Change)) (*detectors.Monitor, error) {
 	m, err := detectors.NewMonitor(cfg)
 	if err != nil {
@@ -30,11 +31,13 @@ func (s Story) fold(cfg detectors.Config, each func(i int, changes []detectors.C
 	}
 	i := 0
 	for _, a := range s {
+		var known []detectors.Change
 		if a.Facts != nil {
-			m.Start(a.ID, *a.Facts)
+			known = m.Start(a.ID, *a.Facts)
 		}
 		for _, e := range a.Epochs {
-			each(i, m.Fold(e))
+			each(i, append(known, m.Fold(e)...))
+			known = nil
 			i++
 		}
 	}
