@@ -8,10 +8,11 @@ import (
 	"slices"
 )
 
-// Settings are what a config says of one detector.
+// Settings are what a config says of one detector, or a rule of a person's own.
 type Settings struct {
 	Enabled *bool              // nil: as by default, which is on
 	Params  map[string]float64 // those that differ from their defaults
+	Custom  *CustomRule        // nil for the kinds of the design's table
 }
 
 // Config holds settings by kind. A nil Config is all defaults.
@@ -25,8 +26,13 @@ func (c Config) Validate() error {
 	for _, kind := range slices.Sorted(maps.Keys(c)) {
 		s := c[kind]
 		d := byKind(kind)
+		if s.Custom != nil && BuiltIn(kind) {
+			errs = append(errs, fmt.Errorf("%s: a rule cannot have the name of a detector", kind))
+			continue
+		}
 		if d == nil {
 			switch {
+			case s.Custom != nil:
 			case !slices.Contains(planned, kind):
 				errs = append(errs, fmt.Errorf("%s: no such detector", kind))
 			case len(s.Params) > 0:

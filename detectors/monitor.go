@@ -39,6 +39,7 @@ type Monitor struct {
 	attempt    int16          // its number, from 1; going back in one fit counts too
 	epochs     int            // folded, replaced ones left out
 	clock      clockState
+	custom     *customs // nil without rules of a person's own
 	standing   standing
 }
 
@@ -86,6 +87,7 @@ func NewMonitor(c Config) (*Monitor, error) {
 		m.table = append(m.table, d)
 		m.live.rules = append(m.live.rules, d.make(c.params(&d.spec)))
 	}
+	m.addCustom(c)
 	for _, r := range m.live.rules {
 		m.base.rules = append(m.base.rules, r.clone())
 		m.first = append(m.first, r.clone())
@@ -103,6 +105,7 @@ func (m *Monitor) reset() {
 	m.log = m.log[:0]
 	m.live.run = run{names: m.names}
 	m.base.run = m.live.run
+	m.custom.forget()
 }
 
 // Start tells the monitor the facts of an attempt: those of its run_started, or under
@@ -171,6 +174,7 @@ func (m *Monitor) goBack(at int) {
 		m.epochs -= len(m.log) - kept
 		m.log = m.log[:kept]
 		m.live.copyFrom(&m.base)
+		m.custom.goBack()
 		for i := range m.log {
 			m.fold(&m.live, &m.log[i], true)
 		}
@@ -222,6 +226,7 @@ func (m *Monitor) read(e *Epoch) entry {
 			in.bad |= 1 << i
 		}
 	}
+	m.custom.read(e)
 	return in
 }
 
@@ -236,6 +241,7 @@ func (m *Monitor) numberOf(attempt string) int16 {
 
 func (m *Monitor) fold(s *snapshot, in *entry, quiet bool) {
 	s.run.take(in)
+	m.custom.take(s == &m.live, s.run.n, in.epoch)
 	m.say.ledger, m.say.run, m.say.state, m.say.table, m.say.quiet = &m.ledger, &s.run, s, m.table, quiet
 	m.say.standing = &m.standing
 	for i, r := range s.rules {

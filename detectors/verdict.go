@@ -23,6 +23,9 @@ func rank(f *Finding) int {
 		return -1
 	}
 	i := slices.Index(causes, f.Kind)
+	if i < 0 { // a rule of a person's own
+		i = len(causes)
+	}
 	if f.Kind == KindLossNaN && f.Reason == "other_metric" {
 		i = slices.Index(causes, KindNotLearning)*2 + 1
 		return i
