@@ -109,12 +109,36 @@ def test_errors_of_our_own_stay_out_of_fit(
 
 
 def test_no_batch_hook_and_asynchronous_dispatch_stays_on() -> None:
-    for watch in (EpochWatch(), EpochWatch(batches=2)):
+    for watch in (EpochWatch(), EpochWatch(batches=2), EpochWatch(auto_lr=True)):
         container = keras.callbacks.CallbackList([watch])
         assert container._async_train or not keras.src.backend.IS_THREAD_SAFE
     for name in dir(keras.callbacks.Callback):
         if "batch" in name or "test" in name or "predict" in name:
             assert getattr(EpochWatch, name) is getattr(keras.callbacks.Callback, name)
+
+
+class FirstBatch(keras.callbacks.Callback):  # type: ignore[misc]
+    loss = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch == 0 and not self.loss:
+            self.loss = logs["loss"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [({"auto_lr": True}, 1), ({"batches": 3}, 1), ({}, 0)]
+)
+def test_the_loss_before_any_step_is_told_by_the_first_epoch(
+    options: dict[str, Any], told: int, data: Path
+) -> None:
+    witness = FirstBatch()
+    fit(build(), EpochWatch(**options), witness)
+    bodies = [event["epoch_ended"] for event in events(data) if event["type"] == "epoch_ended"]
+    assert [body.get("first_batch_loss") for body in bodies] == [
+        witness.loss if told else None,
+        None,
+        None,
+    ]
 
 
 def test_batches_are_summed_up_when_asked_for(data: Path) -> None:

@@ -176,6 +176,15 @@ def test_nothing_is_kept_or_changed_that_is_not_allowed(control: Control, data: 
     assert answers(data)[0]["outcome"] == "refused"
 
 
+@pytest.mark.usefixtures("every")
+def test_weights_worse_than_the_untrained_ones_are_not_the_best(data: Path) -> None:
+    model = build(keras.optimizers.SGD(1e4))  # dead after the first step
+    started = [np.array(each) for each in model.get_weights()]
+    _, after = run(model, {2: {"kind": "rollback", "expected": 1e4, "wanted": 10.0}}, epochs=4)
+    assert answers(data)[0].get("reason") == "back to the weights that fit began with"
+    assert same(after.weights[2], started)
+
+
 def fake(size: int) -> Any:
     return SimpleNamespace(weights=[SimpleNamespace(value=np.zeros(size), shape=(size,))])
 

@@ -20,21 +20,15 @@ class BatchWindows:
     """Collects k batches at a time. Keras may call from a pool of threads, out of order."""
 
     def __init__(self, size: int, numbers: Callable[[Mapping[str, Any]], dict[str, float]]) -> None:
-        self.first_loss: float | None = None
-        """The loss of the first batch of all, which no update preceded."""
         self._size = size
         self._numbers = numbers
         self._lock = threading.Lock()
         self._open: dict[int, dict[int, dict[str, float]]] = {}
-        self._first = True
 
     def add(self, epoch: int, batch: int, logs: Mapping[str, Any]) -> list[Batches]:
         """Add one batch; return the summaries of windows that are complete."""
         numbers = self._numbers(logs)
         with self._lock:
-            if batch == 0 and self._first:
-                self._first = False
-                self.first_loss = numbers.get("loss")
             window = batch // self._size
             batches = self._open.setdefault(window, {})
             batches[batch] = numbers
@@ -49,7 +43,6 @@ class BatchWindows:
         with self._lock:
             rest = [_summary(epoch, batches) for _, batches in sorted(self._open.items())]
             self._open.clear()
-            self._first = False
             return rest
 
 

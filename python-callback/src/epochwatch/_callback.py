@@ -79,8 +79,8 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         control: what may be done to the run. Default: nothing.
         data: ``(x, y)``, for statistics of a sample of them in the first message.
         batches: sum up every so many batches as well. Keras then calls a hook for each
-            batch, with the logs brought to the host; it is safe for asynchronous dispatch,
-            which stays on.
+            batch, as it does with ``auto_lr`` for the loss of the first one; it is safe for
+            asynchronous dispatch, which stays on.
         spool: the folder of the spool files. Default: ``spool`` in the data folder.
     """
 
@@ -129,9 +129,11 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self._session: Session | None = None
         self._fit: Fit | None = None
         self._rate = Rate()
-        if batches is not None:
+        self._first_loss: float | None = None
+        if batches is not None or self._control.mode in ("ask", "auto"):
             # On the instance: a class that merely defines the hook turns asynchronous dispatch
-            # off for every user. Ours takes a lock and touches no model, so it is safe.
+            # off for every user. Ours touches no model, so it is safe: Keras calls it behind
+            # the training, in the threads that its own progress bar is called in.
             self.async_safe = True
             self.on_train_batch_end = self._on_train_batch_end
 
@@ -164,6 +166,7 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self._stopped = ""
         self._began = time.perf_counter()
         self._windows = BatchWindows(self._batch_size, numbers_of) if self._batch_size else None
+        self._first_loss = None
         session.watch = fit.look
         self._thread = threading.get_ident()
         self._terminations = Terminations(lambda: fit.leave("interrupted", "SIGTERM"))
@@ -228,9 +231,9 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self._epochs += 1
         model = self.model
         rate = self._read(model)
-        first = (
-            self._windows.first_loss if self._windows is not None and self._epochs == 1 else None
-        )
+        first = self._first_loss if self._epochs == 1 else None
+        if first is not None and self._best is not None:
+            self._best.untrained(first)
         session.put(
             functools.partial(  # made in the thread: here every microsecond counts
                 EpochEnded,
@@ -258,7 +261,12 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         session, windows = self._session, self._windows
-        if session is None or windows is None or self._fit is None or not session.mine:
+        if session is None or self._fit is None or not session.mine:
+            return
+        if batch == 0 and self._epochs == 0 and self._first_loss is None:
+            # Of all batches this one alone no update preceded; its loss is that of the batch.
+            self._first_loss = numbers_of(logs or {}).get("loss")
+        if windows is None:
             return
         try:
             for summary in windows.add(session.epoch or 0, batch, logs or {}):

@@ -19,6 +19,7 @@ _BYTES_PER_SECOND: Final = 500e6
 """A copy is guessed to be as slow as this before one was made: a slow bus, a loaded host."""
 _BEGIN_SECONDS: Final = 0.01
 """The longest that copying the untrained weights may hold up the beginning of fit."""
+_ONE_BATCH: Final = 1.5
 
 
 class CannotRestoreError(Exception):
@@ -42,6 +43,15 @@ class Best:
         self._cost = _bytes(model) / _BYTES_PER_SECOND
         if self._cost <= _BEGIN_SECONDS:
             self._copy(model)
+
+    def untrained(self, loss: float) -> None:
+        """Say what the loss of the first batch was, before any step.
+
+        Weights are better than those that fit began with only where they are better than that;
+        one batch of a regression is off by up to half.
+        """
+        if self.epoch is None and math.isfinite(loss):
+            self.loss = max(loss, loss * _ONE_BATCH)
 
     def offer(self, model: Any, epoch: int, loss: float | None, seconds: float) -> None:
         """Copy the weights if the loss is the least so far and it costs too little to matter.
