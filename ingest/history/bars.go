@@ -126,7 +126,8 @@ func (b *bars) others(g *bar) bool {
 }
 
 // choose returns the bar of the training: the one with a validation, else the one that
-// counts as many batches as the epoch before, else one that was finished, of most batches.
+// counts as many batches as the epoch before, else the first that was finished: evaluations
+// come after it.
 func (b *bars) choose(usual int64) *bar {
 	var best *bar
 	rank := -1
@@ -141,7 +142,7 @@ func (b *bars) choose(usual int64) *bar {
 		if g.val {
 			r += 4
 		}
-		if r > rank || r == rank && g.total > best.total {
+		if r > rank || r == rank && best.total <= 0 && g.total > 0 {
 			best, rank = g, r
 		}
 	}

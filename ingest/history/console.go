@@ -136,6 +136,10 @@ func (c *console) draw(l line, open bool) {
 		return
 	}
 	if !c.open {
+		if c.headed { // the training has ended
+			c.p.notes.add(l.number, otherBars)
+			return
+		}
 		c.open, c.headed, c.epoch, c.line, c.bars = true, false, 1, l.number, bars{}
 	}
 	taken := c.bars.draw(p, l.over, c.p)

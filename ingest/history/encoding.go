@@ -51,10 +51,6 @@ func decoder(r *bufio.Reader, head []byte) (text io.Reader, what string) {
 	if order := guessUTF16(head); order != nil {
 		return &utf16Reader{r: r, order: order}, ""
 	}
-	trimmed := bytes.TrimLeft(head, " \t\r\n")
-	if bytes.HasPrefix(trimmed, []byte("{")) && bytes.Contains(head, []byte(`"cells"`)) {
-		return nil, "a Jupyter notebook: copy the output of its cell into a file"
-	}
 	// A log that was cut while it was written to begins with zeros; they are no sign.
 	control, n := 0, 0
 	for _, c := range head {

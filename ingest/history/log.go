@@ -2,9 +2,11 @@ package history
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/epochwatch/epochwatch/detectors"
 )
@@ -22,8 +24,11 @@ type Format string
 
 // The formats.
 const (
-	FormatConsole   Format = "console"   // what Keras prints
-	FormatCSVLogger Format = "csvlogger" // a file of keras.callbacks.CSVLogger, or a table like it
+	FormatConsole     Format = "console"     // what Keras prints
+	FormatCSVLogger   Format = "csvlogger"   // a file of keras.callbacks.CSVLogger, or a table like it
+	FormatHistory     Format = "history"     // History.history, as JSON or as Python prints it
+	FormatNotebook    Format = "notebook"    // an executed Jupyter notebook
+	FormatTensorBoard Format = "tensorboard" // an event file, or a log folder of them
 )
 
 // Log is one training as it was read.
@@ -47,31 +52,43 @@ type Log struct {
 
 // Note is one thing to know about how a log was read.
 type Note struct {
-	Line  int64 // where it happened first, from 1; 0 if it is about the whole
+	Cell  int   // of a notebook, from 1; 0 if it is none
+	Line  int64 // where it happened first, from 1, in a notebook that of the cell's output; 0 if it is about the whole
 	Count int   // how often
 	Text  string
 }
 
-// String returns the note for a person: "3 lines … (first at line 12)".
+// String returns the note for a person: "… (3 times, first in line 12)".
 func (n Note) String() string {
-	switch {
-	case n.Line == 0:
-		return n.Text
-	case n.Count <= 1:
-		return fmt.Sprintf("%s (line %d)", n.Text, n.Line)
-	default:
-		return fmt.Sprintf("%s (%d times, first in line %d)", n.Text, n.Count, n.Line)
+	var where []string
+	if n.Line > 0 {
+		where = append(where, fmt.Sprintf("line %d", n.Line))
 	}
+	if n.Cell > 0 {
+		where = append(where, fmt.Sprintf("of the output of cell %d", n.Cell))
+	}
+	at := strings.Join(where, " ")
+	switch {
+	case n.Count > 1 && at != "":
+		at = fmt.Sprintf("%d times, first in %s", n.Count, at)
+	case n.Count > 1:
+		at = fmt.Sprintf("%d times", n.Count)
+	}
+	if at == "" {
+		return n.Text
+	}
+	return n.Text + " (" + at + ")"
 }
 
 // ErrNotALog is wrapped by the error that Read returns when no epoch was found. The
 // error's text says what was looked for and what was found.
 var ErrNotALog = errors.New("not a training log")
 
-const lookedFor = `looked for Keras console output ("Epoch 1/20", then "… - loss: 0.6931 …") or a CSVLogger table (a first line with "epoch" and "loss")`
+const lookedFor = `looked for Keras console output ("Epoch 1/20", then "… - loss: 0.6931 …"), a CSVLogger table (a first line ` +
+	`with "epoch" and "loss"), a History as JSON or as Python prints it, an executed notebook, TensorBoard events`
 
 func notALog(source, found string) error {
-	return fmt.Errorf("%s: %w: %s, found %s", source, ErrNotALog, lookedFor, found)
+	return fmt.Errorf("%s: %w: %s; found %s", source, ErrNotALog, lookedFor, found)
 }
 
 // Read reads one log to its end. The source is only a name. The error wraps ErrNotALog
@@ -82,27 +99,90 @@ func Read(r io.Reader, source string) (Log, error) {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 		return Log{}, fmt.Errorf("read %s: %w", source, err)
 	}
+	p := newParse()
+	if isRecords(head) {
+		b := newBoard(p)
+		if err := b.read(br, false); err != nil {
+			return Log{}, fmt.Errorf("read %s: %w", source, err)
+		}
+		b.epochs("")
+		return p.log(source, b.found())
+	}
 	text, what := decoder(br, head)
 	if what != "" {
 		return Log{}, notALog(source, what)
 	}
+	return readText(text, source)
+}
+
+// readText reads a log that is text: a value, or lines.
+func readText(text io.Reader, source string) (Log, error) {
+	br, ok := text.(*bufio.Reader)
+	if !ok {
+		br = bufio.NewReaderSize(text, 64<<10)
+	}
+	p := newParse()
+	found := ""
+	text = br
+	if valued(br) {
+		again := &rewind{r: br}
+		err := p.document(bufio.NewReaderSize(again, 64<<10))
+		switch {
+		case again.err != nil:
+			return Log{}, fmt.Errorf("read %s: %w", source, again.err)
+		case err == nil:
+			return p.log(source, "a notebook without the figures of an epoch in its outputs: was it run and saved?")
+		}
+		found = "a JSON or Python value: " + err.Error()
+		if p.format == FormatNotebook {
+			found = "a Jupyter notebook that is not whole: " + err.Error()
+		}
+		if again.over || p.format == FormatNotebook {
+			return Log{}, notALog(source, found)
+		}
+		text = io.MultiReader(bytes.NewReader(again.kept), br)
+		p = newParse()
+	}
 	ls := newLines(text)
-	p := &parse{notes: newNotes(), names: map[string]string{}}
-	p.runs.notes = p.notes
 	if err := p.all(ls); err != nil {
 		return Log{}, fmt.Errorf("read %s: %w", source, err)
 	}
-	log := Log{Source: source, Format: p.format, Skipped: p.notes.list()}
-	if ls.cut > 0 {
-		log.Skipped = append(log.Skipped, Note{
-			Line: ls.firstCut, Count: ls.cut, Text: fmt.Sprintf("a line is longer than %d KiB: its end was not read", maxLine>>10),
-		})
+	p.long(ls)
+	if found == "" {
+		found = p.found(ls)
 	}
-	p.runs.finish(&log)
-	if len(log.Epochs) == 0 {
-		return Log{}, notALog(source, p.found(ls))
+	return p.log(source, found)
+}
+
+// valued reports whether a text begins like a value: a dict, a list, a text in quotes.
+func valued(r *bufio.Reader) bool {
+	head, _ := r.Peek(512) // an error comes again
+	head = bytes.TrimLeft(head, " \t\r\n\x00")
+	return len(head) > 0 && bytes.IndexByte([]byte(`{["`), head[0]) >= 0 ||
+		bytes.HasPrefix(head, []byte("defaultdict(")) || bytes.HasPrefix(head, []byte("OrderedDict("))
+}
+
+// rewind keeps the beginning of what is read: a log may begin with a dict that was printed.
+type rewind struct {
+	r    io.Reader
+	kept []byte
+	over bool  // more was read than is kept
+	err  error // the reader's own
+}
+
+const maxRewind = 4 << 20
+
+func (w *rewind) Read(b []byte) (int, error) {
+	n, err := w.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
 	}
-	return log, nil
+	if w.over = w.over || len(w.kept)+n > maxRewind; w.over {
+		w.kept = nil
+	} else {
+		w.kept = append(w.kept, b[:n]...)
+	}
+	return n, err
 }
 
 // parse is the reading of one log.
@@ -114,49 +194,27 @@ type parse struct {
 	first  string            // the first line with anything on it, for the error
 }
 
-// tableWithin is how many lines may stand before the header of a table.
-const tableWithin = 20
+func newParse() *parse {
+	p := &parse{notes: newNotes(), names: map[string]string{}}
+	p.runs.notes = p.notes
+	return p
+}
 
-// all reads every line. Both readers look at the beginning; the first to find an epoch
-// reads on alone.
-func (p *parse) all(ls *lines) error {
-	var tab *table
-	screen := newConsole(p)
-	for seen := 0; ; {
-		l, err := ls.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if blank(l.text) {
-			continue
-		}
-		if seen++; seen == 1 {
-			p.first = clip(string(l.text), 60)
-		}
-		switch {
-		case p.format == FormatCSVLogger:
-			tab.take(l)
-		case p.format == FormatConsole:
-			screen.take(l)
-		case tab != nil && tab.row(l):
-			p.format = FormatCSVLogger
-			tab.take(l)
-		default:
-			if t := newTable(p, l); t != nil && seen <= tableWithin {
-				tab = t
-			}
-			if screen.take(l); screen.open {
-				p.format = FormatConsole
-			}
-		}
+// log returns what was read; found says what stands there instead of epochs.
+func (p *parse) log(source, found string) (Log, error) {
+	log := Log{Source: source, Format: p.format, Skipped: p.notes.list()}
+	p.runs.finish(&log)
+	if len(log.Epochs) == 0 {
+		return Log{}, notALog(source, found)
 	}
-	if p.format == FormatConsole {
-		screen.end()
+	return log, nil
+}
+
+// long says that lines were too long.
+func (p *parse) long(ls *lines) {
+	if ls.cut > 0 {
+		p.notes.addN(ls.firstCut, ls.cut, fmt.Sprintf("a line is longer than %d KiB: its end was not read", maxLine>>10))
 	}
-	return nil
 }
 
 // found says what stands there instead of a log.

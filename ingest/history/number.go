@@ -21,7 +21,11 @@ func number(b []byte) (v float64, sh shape, rest []byte, ok bool) {
 			} else if b[0] == '-' {
 				v = math.Inf(-1)
 			}
-			return v, shape{word: true}, b[i+len(w):], true
+			rest = b[i+len(w):]
+			if len(rest) > 0 && (rest[0] >= 'a' && rest[0] <= 'z' || rest[0] == '_') {
+				break // "information"
+			}
+			return v, shape{word: true}, rest, true
 		}
 	}
 	start := i

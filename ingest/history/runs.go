@@ -2,6 +2,8 @@ package history
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,14 +30,19 @@ const maxSizes = 1000
 // run is one training.
 type run struct {
 	number  int // its place in the log, from 1
+	cell    int // of the notebook
 	line    int64
 	epochs  []detectors.Epoch
 	planned int
 	headed  bool // its epochs had numbers
 	looped  bool // every header says "Epoch 1/1"
-	values  int
-	resumed int // the epoch it started again at; 0 if it did not
-	full    bool
+	// unnumbered means that it has epochs whose order is known, but not their numbers.
+	unnumbered bool
+	twin       bool   // exact figures were taken from a History
+	name       string // of the log folder
+	values     int
+	resumed    int // the epoch it started again at; 0 if it did not
+	full       bool
 }
 
 // add takes the next epoch. planned is 0 and headed false when the log does not say.
@@ -58,7 +65,7 @@ func (r *runs) add(e detectors.Epoch, planned int, headed bool, line int64) {
 	}
 	if len(r.cur.epochs) == 0 && !r.cur.full {
 		r.count++
-		r.cur = run{number: r.count, line: line, headed: headed}
+		r.cur = run{number: r.count, cell: r.notes.cell, line: line, headed: headed}
 	}
 	if r.cur.full || len(r.cur.epochs) >= maxEpochs || r.cur.values+len(e.Metrics) > maxValues {
 		r.cur.full = true
@@ -101,24 +108,32 @@ func (r *runs) closeRun() {
 	r.cur = run{}
 }
 
+// any reports whether there is a training.
+func (r *runs) any() bool { return len(r.cur.epochs)+len(r.best.epochs) > 0 }
+
 // finish writes the chosen run into the log, and why it was chosen.
 func (r *runs) finish(log *Log) {
 	r.closeRun()
 	b := r.best
 	log.Epochs, log.Declared, log.Runs = b.epochs, b.planned, r.count
+	say := func(text string) {
+		log.Notes = append(log.Notes, Note{Cell: b.cell, Line: b.line, Count: 1, Text: text})
+	}
 	if r.count > 1 {
-		log.Notes = append(log.Notes, Note{Line: b.line, Count: 1, Text: r.choice()})
+		say(r.choice())
 	}
 	if b.looped {
 		log.Declared = 0
-		log.Notes = append(log.Notes, Note{Line: b.line, Count: 1, Text: "every header reads Epoch 1/1: the epochs were numbered in order"})
+		say("every header reads Epoch 1/1: the epochs were numbered in order")
 	}
-	if !b.headed && len(b.epochs) > 0 {
-		log.Notes = append(log.Notes, Note{Line: b.line, Count: 1, Text: "the log does not number its epochs: they were numbered in order"})
+	if (!b.headed || b.unnumbered) && len(b.epochs) > 0 {
+		say("the log does not number its epochs: they were numbered in order")
+	}
+	if b.twin {
+		say("the History of the training stands behind it: the exact figures were taken from there")
 	}
 	if b.resumed != 0 {
-		log.Notes = append(log.Notes, Note{Line: b.line, Count: 1, Text: fmt.Sprintf(
-			"the training started again at epoch %d: what came before from there on was replaced", b.resumed)})
+		say(fmt.Sprintf("the training started again at epoch %d: what came before from there on was replaced", b.resumed))
 	}
 }
 
@@ -138,6 +153,66 @@ func (r *runs) choice() string {
 	if r.count > len(sizes) {
 		sizes = append(sizes, "…")
 	}
-	return fmt.Sprintf("%d trainings stand in this log one after the other (%s epochs): training %d was read, %s",
-		r.count, strings.Join(sizes, ", "), r.best.number, why)
+	name := ""
+	if r.best.name != "" {
+		name = " (" + r.best.name + ")"
+	}
+	return fmt.Sprintf("%d trainings stand in this log one after the other (%s epochs): training %d%s was read, %s",
+		r.count, strings.Join(sizes, ", "), r.best.number, name, why)
+}
+
+// alone adds the epochs of a training that stands by itself, whatever surrounds it.
+func (r *runs) alone(epochs []detectors.Epoch, planned int, unnumbered bool, line int64) {
+	if r.exact(epochs) {
+		return
+	}
+	r.closeRun()
+	for _, e := range epochs {
+		if len(e.Metrics) == 0 {
+			r.notes.add(line, noFigures)
+			continue
+		}
+		r.add(e, planned, true, line)
+	}
+	r.cur.unnumbered = unnumbered
+	r.closeRun()
+}
+
+// exact takes the figures of a History for the training before it when they are the same
+// but for the digits that a console does not show.
+func (r *runs) exact(epochs []detectors.Epoch) bool {
+	if len(epochs) != len(r.cur.epochs) {
+		return false
+	}
+	shared := false
+	for i, e := range epochs {
+		for name, shown := range r.cur.epochs[i].Metrics {
+			if v, ok := e.Metrics[name]; ok {
+				shared = true
+				if !rounded(v, shown) {
+					return false
+				}
+			}
+		}
+	}
+	if !shared {
+		return false
+	}
+	for i, e := range epochs {
+		maps.Copy(r.cur.epochs[i].Metrics, e.Metrics)
+	}
+	r.cur.twin = true
+	return true
+}
+
+// rounded reports whether a console can have shown v so.
+func rounded(v, shown float64) bool {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return v == shown || math.IsNaN(v) && math.IsNaN(shown)
+	}
+	off := 0.6e-4
+	if math.Abs(v) < 1e-3 { // shown with an exponent
+		off = 1e-4 * math.Abs(v)
+	}
+	return math.Abs(v-shown) <= off
 }

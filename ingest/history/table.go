@@ -18,6 +18,7 @@ type table struct {
 	epoch   int // the column of the epoch number, -1 if there is none
 	rows    int
 	widths  []int // of the shortest value seen in each column
+	fresh   bool  // the next row is the first below a header
 }
 
 // newTable returns a table when l is the header of one, else nil.
@@ -62,7 +63,7 @@ func (t *table) header(l line) bool {
 	if !loss && (epoch < 0 || !strings.EqualFold(columns[epoch], "epoch")) {
 		return false
 	}
-	t.columns, t.epoch, t.widths = columns, epoch, make([]int, len(columns))
+	t.columns, t.epoch, t.widths, t.fresh = columns, epoch, make([]int, len(columns)), true
 	return true
 }
 
@@ -114,6 +115,13 @@ func (t *table) take(l line) {
 		t.p.notes.add(l.number, noFigures)
 		return
 	}
+	fresh := t.fresh
+	t.fresh = false
+	if n := len(t.p.runs.cur.epochs); !fresh && t.epoch >= 0 && n > 0 && t.p.runs.cur.epochs[n-1].Epoch == e.Epoch {
+		t.p.notes.add(l.number, "rows of the same epoch as the one before: the last one was taken")
+		t.p.runs.cur.epochs[n-1] = e
+		return
+	}
 	t.p.runs.add(e, 0, t.epoch >= 0, l.number)
 }
 
@@ -128,8 +136,8 @@ func (t *table) cell(e *detectors.Epoch, i int, f string, l line) {
 		t.p.notes.add(l.number, fmt.Sprintf("values of %q that are no numbers were left out", clip(t.columns[i], 40)))
 		return
 	}
-	if l.open && i == len(t.columns)-1 && t.widths[i] > 0 && len(f)+2 < t.widths[i] {
-		t.p.notes.add(l.number, "the file ends in the middle of a value, which was left out")
+	if l.open && i == len(t.columns)-1 && t.torn(i, f) {
+		t.p.notes.add(l.number, "the file ends without a line end, perhaps in the middle of its last value, which was left out")
 		return
 	}
 	if t.widths[i] == 0 || len(f) < t.widths[i] {
@@ -143,6 +151,19 @@ func (t *table) cell(e *detectors.Epoch, i int, f string, l line) {
 	default:
 		e.Metrics[name] = v
 	}
+}
+
+// torn reports whether the last value of a file can be the beginning of another number:
+// 1.5e-0 of 1.5e-05, 12 of 12.5. What lacks some of its decimals is near enough.
+func (t *table) torn(i int, f string) bool {
+	_, sh, _, _ := number([]byte(f))
+	switch {
+	case sh.word:
+		return false
+	case sh.exponent:
+		return exponentDigits([]byte(f)) < 2
+	}
+	return sh.decimals < 2 || len(f)+2 < t.widths[i]
 }
 
 // repeated reports whether a row is a header again.
