@@ -8,8 +8,8 @@ import (
 // causes orders the kinds from what explains the others to what only follows: NaN hides
 // what came of it, a rate that is too high explains a loss that rises.
 var causes = []Kind{
-	KindLossNaN, KindHeadLossMismatch, KindMetricMismatch, KindInitialLoss,
-	KindResumeRegression, KindDivergence, KindLRTooHigh, KindStalled, KindNotLearning, KindConstantMetric,
+	KindLossNaN, KindHeadLossMismatch, KindMetricMismatch,
+	KindResumeRegression, KindDivergence, KindLRTooHigh, KindStalled, KindNotLearning, KindInitialLoss, KindConstantMetric,
 	KindLRTooLow,
 	KindLossAccuracyConflict, KindOverfitting, KindRisingLoss, KindPlateau, KindEpochGap,
 	KindOscillation, KindGeneralizationGap, KindSlowProgress, KindNoisyValidation, KindValBetterThanTrain,

@@ -280,6 +280,7 @@ func factsOf(b json.RawMessage) (*contract.Facts, error) {
 	var other struct {
 		Classes      int              `json:"num_classes"`
 		LearningRate *contract.Number `json:"lr"`
+		Metric       string           `json:"metric"`
 	}
 	if err := errors.Join(json.Unmarshal(b, &f), json.Unmarshal(b, &other)); err != nil {
 		return nil, fmt.Errorf("context: %w", err)
@@ -287,6 +288,9 @@ func factsOf(b json.RawMessage) (*contract.Facts, error) {
 	f.Classes = cmp.Or(f.Classes, other.Classes)
 	if f.LearningRate == nil {
 		f.LearningRate = other.LearningRate
+	}
+	if len(f.MetricNames) == 0 && other.Metric != "" {
+		f.MetricNames = []string{other.Metric}
 	}
 	return &f, nil
 }
