@@ -2,9 +2,10 @@
 
 The handwritten digits that come with scikit-learn, each also moved by a pixel, one hidden
 layer, SGD with momentum. At a rate of 0.25 the loss climbs and swings instead of falling; at
-0.03 all is well, and from about 0.4 on the network is soon so far gone that no cut brings it
-back. The same training runs twice from the same weights: once left alone, once with
-EpochWatch. Nothing else differs, and nothing here knows what the daemon will find or do.
+0.03 all is well; at 1 the network is dead after an epoch, unless someone goes back to its
+first weights with a lower rate. The same training runs twice from the same weights: once left
+alone, once with EpochWatch. Nothing else differs, and nothing here knows what the daemon will
+find or do.
 
     python examples/digits.py [--seed N] [--rate R]
 
