@@ -15,7 +15,7 @@ var generalizationGapDetector = &detector{
 		Params: []Param{
 			{
 				Name: "epochs", Doc: "least epochs of the run", Unit: unitEpochs, Default: 15, Min: 9, Max: 100000,
-				Source: "a third of them is what the gap is held against",
+				Source: "a third of them is what the gap is held against; between 9 and 15 the development corpus shows no difference",
 			},
 			{
 				Name: "noise", Doc: "least growth of the gap since the middle third of the run, in standard deviations of the noise of both curves, up to 12 epochs; 1 more with each factor e of epochs", Unit: unitNoise, Default: 6, Min: 0.5, Max: 100,
@@ -23,11 +23,11 @@ var generalizationGapDetector = &detector{
 			},
 			{
 				Name: "gap", Doc: "least gap as a share of the validation loss", Unit: unitShare, Default: 0.6, Min: 0, Max: 10,
-				Source: "development corpus: with 0.5 most of what is found is found again by overfitting a few epochs later",
+				Source: "a judgement; at 0.5, 3 healthy curves of 85 kept apart, and of the development corpus 4 that overfit, 2 without a label and no healthy one",
 			},
 			{
 				Name: "carried", Doc: "most that the validation loss may have fallen, as a share of the fall of the training loss; its own noise is allowed for", Unit: unitShare, Default: 0.05, Min: 0, Max: 1,
-				Source: "a healthy run carries over most of what it learns",
+				Source: "a judgement; not measured: a healthy run carries over most of what it learns",
 			},
 		},
 		Reasons: []Reason{{"widens", "the gap has grown by more than the noise since the middle third, and the validation loss has no part in the fall"}},

@@ -15,7 +15,7 @@ var lrTooLowDetector = &detector{
 		Params: []Param{
 			{
 				Name: "epochs", Doc: "least epochs of the run", Unit: unitEpochs, Default: 12, Min: 6, Max: 100000,
-				Source: "development corpus: a straight beginning of 8 epochs often bends after",
+				Source: "development corpus: at 8, 2 of 181 healthy curves",
 			},
 			{
 				Name: "fall", Doc: "greatest fall of the loss since the first epoch, as a share, where the rate is not known to be low", Unit: unitShare, Default: 0.05, Min: 0, Max: 1,
@@ -23,15 +23,15 @@ var lrTooLowDetector = &detector{
 			},
 			{
 				Name: "known", Doc: "the same where the rate is known to be below usual/ten of the optimizer's usual", Unit: unitShare, Default: 0.3, Min: 0, Max: 1,
-				Source: "with the rate beside it, the shape of the curve is only the second witness",
+				Source: "with the rate beside it, the shape of the curve is only the second witness; own trainings: 6 of 6 at a hundredth of the usual rate named, none of 21 sound ones",
 			},
 			{
 				Name: "bend", Doc: "least fall in the second half of the run as a share of that in the first; half as much beside a rate known to be low", Unit: unitShare, Default: 0.8, Min: 0, Max: 1,
-				Source: "development corpus: healthy runs at any usual rate bend sooner",
+				Source: "a straight line but for the noise; between 0.5 and 0.8 the development corpus shows no difference",
 			},
 			{
 				Name: "ten", Doc: "how many times below the optimizer's usual rate a rate is low", Unit: unitFactor, Default: 10, Min: 1.5, Max: 1e6,
-				Source: "own trainings over six decades: a third of the usual costs time, a tenth costs the result",
+				Source: "usual starts differ by three from task to task, and ten is beyond that; own trainings: sound at a third of the usual",
 			},
 		},
 		Reasons: []Reason{

@@ -15,7 +15,7 @@ var noisyValidationDetector = &detector{
 		Params: []Param{
 			{
 				Name: "level", Doc: "least noise of the validation loss as a share of its median", Unit: unitShare, Default: 0.5, Min: 0, Max: 10,
-				Source: "development corpus: at 0.15 one healthy run in twelve is that noisy for a while, at 0.25 one in forty-five",
+				Source: "development corpus: at 0.15, 8 of 181 healthy curves are that noisy for a while, at 0.25 4, at 0.4 2",
 			},
 			{
 				Name: "train", Doc: "how many times the noise of the training loss it must be", Unit: unitFactor, Default: 5, Min: 1, Max: 1000,

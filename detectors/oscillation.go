@@ -15,11 +15,11 @@ var oscillationDetector = &detector{
 		Params: []Param{
 			{
 				Name: "rhythm", Doc: "least likeness of the steps to those one period before, less that to those half a period before, halved: 1 is a perfect wave, 0 has none", Unit: unitShare, Default: 0.6, Min: 0.1, Max: 1,
-				Source: "simulation: 0.2 % of runs of noise alone reach it with the margin for their length, and 95 % of waves of five deviations with a period of 2 to 8",
+				Source: "simulation: with the margin for their length, 5 of 18,000 runs of noise alone reach it, and in 60 epochs 97 % of waves of five deviations with a period of 2 to 8, 78 % at 9 and 39 % at 11",
 			},
 			{
 				Name: "level", Doc: "least deviation of the steps as a share of the level", Unit: unitShare, Default: 0.03, Min: 0, Max: 10,
-				Source: "smaller swings are not to be seen in a curve",
+				Source: "smaller swings are hardly seen in a curve; at 0.01, 1 of 181 healthy curves of the development corpus",
 			},
 		},
 		Reasons: []Reason{{"rhythm", "steps repeat each other with a period of 2 to 12 points of the history"}},
@@ -28,7 +28,7 @@ var oscillationDetector = &detector{
 			"Look whether the data comes in parts that repeat with this period: shards, files, a generator that is not shuffled, steps_per_epoch that do not make up the whole set.",
 			"A larger batch or weight averaging (EMA) calms what is left.",
 		},
-		FalseAlarms: "development corpus: information on 0 of 181 healthy curves; kept apart: 0 of 85; 12 of 9,000 noisy runs of 60 and 300 epochs",
+		FalseAlarms: "development corpus: information on 0 of 181 healthy curves; kept apart: 0 of 85; 5 of 18,000 noisy runs of 60 and 300 epochs, at most 1 in 100 of 10,000",
 	},
 	make: func(p params) rule {
 		return ruleOf(oscillation{rhythm: p.get("rhythm"), level: p.get("level")})

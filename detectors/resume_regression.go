@@ -19,7 +19,7 @@ var resumeRegressionDetector = &detector{
 			},
 			{
 				Name: "level", Doc: "least rise as a share of the loss before", Unit: unitShare, Default: 0.1, Min: 0, Max: 10,
-				Source: "an optimizer that starts with empty moments costs a few per cent for an epoch, which is no loss of weights",
+				Source: "an optimizer that starts with empty moments costs a few per cent for an epoch, which is no loss of weights; not measured",
 			},
 			{
 				Name: "lost", Doc: "least share of what had been learned that is lost again", Unit: unitShare, Default: 0.15, Min: 0, Max: 1,

@@ -15,11 +15,11 @@ var spikeDetector = &detector{
 		Params: []Param{
 			{
 				Name: "noise", Doc: "least height, in standard deviations of this run's noise, up to 12 epochs; 1 more with each factor e of epochs", Unit: unitNoise, Default: 8, Min: 2, Max: 100,
-				Source: "noise with heavy tails reaches eight times its deviation once in 100,000 epochs",
+				Source: "noise with heavy tails reaches eight times its deviation once in 80,000 epochs (Laplace); at 4, 1 of 181 healthy curves of the development corpus",
 			},
 			{
 				Name: "learned", Doc: "least height as a share of what the run had learned", Unit: unitShare, Default: 0.2, Min: 0, Max: 10,
-				Source: "below a fifth nobody would look at it",
+				Source: "a judgement; not measured: below a fifth nobody would look at it",
 			},
 			{
 				Name: "level", Doc: "least height as a share of the loss before", Unit: unitShare, Default: 0.2, Min: 0, Max: 10,

@@ -15,11 +15,11 @@ var valBetterThanTrainDetector = &detector{
 		Params: []Param{
 			{
 				Name: "epochs", Doc: "last epochs that must all show it", Unit: unitEpochs, Default: 10, Min: 2, Max: recent,
-				Source: "at the start of training it is usual: the training loss is a mean over an epoch in which the model got better",
+				Source: "development corpus: at 5, 4 of 181 healthy curves, since at the start the training loss is a mean over an epoch in which the model got better",
 			},
 			{
 				Name: "gap", Doc: "least share of the training loss by which the validation loss is below it", Unit: unitShare, Default: 0.6, Min: 0, Max: 10,
-				Source: "development corpus: dropout alone often makes 30 %, and half is seen on healthy runs",
+				Source: "development corpus: at 0.3, 6 of 181 healthy curves; own trainings: dropout of 0.8 makes 40 %",
 			},
 		},
 		Reasons: []Reason{{"gap", "the validation loss is below the training loss by more than gap in each of the last epochs"}},
