@@ -55,8 +55,8 @@ func TestACustomRuleIsAFindingLikeAnyOther(t *testing.T) {
 	require.Equal(t, 16, f.FiredEpoch)
 	require.Equal(t, "wer is 0.9 at epoch 16 of 7", f.Summary)
 	require.Equal(t, []string{"look"}, f.Advice)
-	require.EqualValues(t, 0.5, f.Evidence["best"])
-	require.EqualValues(t, 5, f.Evidence["ago"])
+	require.InDelta(t, 0.5, float64(f.Evidence["best"]), 0)
+	require.InDelta(t, 5, float64(f.Evidence["ago"]), 0)
 	require.Equal(t, detectors.Resolved, changes[1].Type)
 	require.Equal(t, 18, *changes[1].Finding.ResolvedEpoch)
 }
@@ -132,7 +132,7 @@ func TestHistoryOfACustomRule(t *testing.T) {
 		m.Fold(epoch(i+1, map[string]float64{"acc": y}))
 	}
 	best, ago = got.Best()
-	require.EqualValues(t, []float64{0.7, 3, 0.5, 0.5, 0.7, 0.65}, []float64{best, ago, got.First(), got.Min(), got.Max(), got.Last()})
+	require.Equal(t, []float64{0.7, 3, 0.5, 0.5, 0.7, 0.65}, []float64{best, ago, got.First(), got.Min(), got.Max(), got.Last()})
 	last := make([]float64, 3)
 	require.True(t, got.Values(last))
 	require.Equal(t, []float64{0.7, 0.6, 0.65}, last)

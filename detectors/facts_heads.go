@@ -32,7 +32,7 @@ func oneUnitForClasses(f *facts) opinion {
 	if f.units != 1 || !f.ofClasses() {
 		return opinion{}
 	}
-	return grave(reasonOneUnitClasses, fmt.Sprintf("%s compares one unit with no other: it is 0, or the same number, whatever the model answers.", f.loss), adviseTwo, adviseMany)
+	return grave(reasonOneUnitClasses, f.loss+" compares one unit with no other: it is 0, or the same number, whatever the model answers.", adviseTwo, adviseMany)
 }
 
 func cosineOfOne(f *facts) opinion {
@@ -60,7 +60,7 @@ func oneUnitForMany(f *facts) opinion {
 
 func severalLabels(f *facts) opinion {
 	fits := f.y.width == int64(f.units) || f.y.last == int64(f.units)
-	if f.units < 2 || f.loss == lossSparse || f.task != contract.TaskMultilabel && !(f.y.several() && fits) || f.y.oneHot() {
+	if f.units < 2 || f.loss == lossSparse || f.task != contract.TaskMultilabel && (!f.y.several() || !fits) || f.y.oneHot() {
 		return opinion{}
 	}
 	switch {
@@ -88,7 +88,7 @@ func headAgainstCrossentropy(f *facts) opinion {
 	case !ok || last == "linear" && f.hides():
 		return opinion{}
 	case last == "linear":
-		return warn(reasonLinearHead, 0.95, fmt.Sprintf("%s takes probabilities, but the last layer is linear and from_logits is not set: answers outside 0 to 1 are cut off, with their gradient.", f.loss), add, logits)
+		return warn(reasonLinearHead, 0.95, f.loss+" takes probabilities, but the last layer is linear and from_logits is not set: answers outside 0 to 1 are cut off, with their gradient.", add, logits)
 	case f.ofClasses() && lo >= 0 && last != "relu" && last != "relu6":
 		return opinion{} // positive numbers are divided by their sum
 	default:

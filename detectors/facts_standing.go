@@ -1,5 +1,7 @@
 package detectors
 
+import "slices"
+
 // opinion is what a detector makes of the facts of an attempt, before any epoch.
 type opinion struct {
 	decision
@@ -68,12 +70,7 @@ func (s *standing) stands(k Kind) bool {
 
 // isOpen reports whether the finding at index i of the ledger stands.
 func (s *standing) isOpen(i int) bool {
-	for _, open := range s.open {
-		if open == i+1 {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.open, i+1)
 }
 
 // stand opens a finding that the facts give and returns its index plus one; 0 when there

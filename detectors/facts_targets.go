@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -166,7 +167,7 @@ func targetReach(f *facts) opinion {
 			bounds = fmt.Sprintf("nothing above %.4g", hi)
 		}
 		return warn(reasonReach, 0.95, fmt.Sprintf("The targets go from %.4g to %.4g, but %s answers %s.", f.y.lo, f.y.hi, f.last(), bounds),
-			"Use a linear last layer: Dense("+fmt.Sprint(max(f.units, 1))+").",
+			"Use a linear last layer: Dense("+strconv.Itoa(max(f.units, 1))+").",
 			"Or scale the targets into what it can answer, and the predictions back.")
 	}
 	if f.last() == "softmax" && f.units > 1 && no(f.y.rowsToOne) && f.y.width == int64(f.units) {

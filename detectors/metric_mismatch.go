@@ -109,7 +109,7 @@ func accuracyOfNumbers(f *facts, name string) opinion {
 		return opinion{}
 	}
 	advice := []string{adviseError}
-	summary := fmt.Sprintf("%s counts answers that hit a class; of numbers it says nothing, and stays near 0.", name)
+	summary := name + " counts answers that hit a class; of numbers it says nothing, and stays near 0."
 	if classes || !f.y.fractions() && f.y.known {
 		summary = fmt.Sprintf("%s of one unit against %d class numbers counts only answers near 0 and 1.", name, f.y.distinct)
 		advice = []string{adviseMany, adviseError}

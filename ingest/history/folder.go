@@ -75,7 +75,7 @@ func (b *board) file(folder fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	r := bufio.NewReaderSize(f, 64<<10)
 	head, err := r.Peek(frame)
 	switch {
