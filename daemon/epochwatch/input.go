@@ -22,8 +22,6 @@ func openInput(cmd *cobra.Command, name string) (io.ReadCloser, int64, error) {
 	s, err := f.Stat()
 	switch {
 	case err != nil:
-	case s.IsDir():
-		err = errors.New(name + " is a folder: name the logs in it")
 	case s.Mode().IsRegular():
 		return f, s.Size(), nil
 	default:
@@ -32,8 +30,12 @@ func openInput(cmd *cobra.Command, name string) (io.ReadCloser, int64, error) {
 	return nil, 0, errors.Join(err, f.Close())
 }
 
-// readLog reads a training log, and shows on a terminal how far it is.
+// readLog reads a training log, or a folder that TensorBoard's callback has written, and
+// shows on a terminal how far it is.
 func readLog(cmd *cobra.Command, name string) (history.Log, error) {
+	if s, err := os.Stat(name); name != "-" && err == nil && s.IsDir() {
+		return history.ReadFolder(os.DirFS(name), name)
+	}
 	in, size, err := openInput(cmd, name)
 	if err != nil {
 		return history.Log{}, err

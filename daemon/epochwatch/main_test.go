@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("GOLDEN", golden)
+			e.Setenv("TENSORBOARD", filepath.Join(golden, "..", "..", "history", "testdata", "tensorboard"))
 			e.Setenv("HOME", e.WorkDir)
 			// Ports that were free a moment ago: the scripts run beside each other.
 			for _, name := range []string{"NATS", "HTTP"} {

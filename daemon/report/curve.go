@@ -167,6 +167,9 @@ type row struct {
 	ends string // its first and last value
 }
 
+// rateRow is the name of the row that shows the learning rate.
+const rateRow = "learning rate"
+
 func rowsOf(points []point, rates []float64) []row {
 	var rows []row
 	for _, name := range metricNames(points) {
@@ -180,7 +183,7 @@ func rowsOf(points []point, rates []float64) []row {
 		rows = append(rows, row{name: name, v: v})
 	}
 	if changes(rates) {
-		rows = append(rows, row{name: "learning rate", v: rates})
+		rows = append(rows, row{name: rateRow, v: rates})
 	}
 	for i := range rows {
 		there := slices.DeleteFunc(slices.Clone(rows[i].v), func(x float64) bool { return x == missing })

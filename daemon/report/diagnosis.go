@@ -2,8 +2,10 @@ package report
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 
+	"github.com/epochwatch/epochwatch/daemon/backtest"
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/ingest/contract"
 	"github.com/epochwatch/epochwatch/ingest/history"
@@ -52,15 +54,40 @@ type Unreadable struct {
 // Diagnose folds a log through a monitor, as a live run would be, and says what it
 // found. facts may be nil. The error is that of a bad config.
 func Diagnose(log history.Log, facts *contract.Facts, cfg detectors.Config) (Diagnosis, error) {
+	return diagnose(log, backtest.Story{{Facts: facts, Epochs: log.Epochs}}, cfg)
+}
+
+// DiagnoseRun says the same of a stored run, attempt by attempt. facts, if not nil, stand in
+// place of what the run itself has said. The error is that of a bad config.
+func DiagnoseRun(id string, run backtest.Story, notes []string, facts *contract.Facts, cfg detectors.Config) (Diagnosis, error) {
+	log := history.Log{Source: id, Epochs: current(run)}
+	for _, n := range notes {
+		log.Notes = append(log.Notes, history.Note{Count: 1, Text: n})
+	}
+	run = slices.Clone(run)
+	for i := range run {
+		if facts != nil {
+			run[i].Facts = facts
+		}
+		if f := run[i].Facts; f != nil {
+			log.Declared = f.PlannedEpochs
+		}
+	}
+	return diagnose(log, run, cfg)
+}
+
+func diagnose(log history.Log, run backtest.Story, cfg detectors.Config) (Diagnosis, error) {
 	m, err := detectors.NewMonitor(cfg)
 	if err != nil {
 		return Diagnosis{}, err
 	}
-	if facts != nil {
-		m.Start("", *facts)
-	}
-	for _, e := range log.Epochs {
-		m.Fold(e)
+	for _, a := range run {
+		if a.Facts != nil {
+			m.Start(a.ID, *a.Facts)
+		}
+		for _, e := range a.Epochs {
+			m.Fold(e)
+		}
 	}
 	d := Diagnosis{
 		Source: log.Source, Epochs: len(log.Epochs), Verdict: verdictOf(m.Verdict()),
@@ -70,6 +97,21 @@ func Diagnose(log history.Log, facts *contract.Facts, cfg detectors.Config) (Dia
 		d.FirstEpoch = log.Epochs[0].Epoch
 	}
 	return d, nil
+}
+
+// current returns the epochs of a run without those that a later attempt replaced.
+func current(run backtest.Story) []detectors.Epoch {
+	byNumber := map[int]detectors.Epoch{}
+	for _, a := range run {
+		for _, e := range a.Epochs {
+			byNumber[e.Epoch] = e
+		}
+	}
+	out := make([]detectors.Epoch, 0, len(byNumber))
+	for _, n := range slices.Sorted(maps.Keys(byNumber)) {
+		out = append(out, byNumber[n])
+	}
+	return out
 }
 
 // Notes says how the log was read where that was not plain: which of several trainings,

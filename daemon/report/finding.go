@@ -35,23 +35,30 @@ func order(f Finding) int {
 
 func (p *page) finding(f Finding, said string) {
 	state, style := string(f.Severity), severityStyle(f.Severity)
-	when := fmt.Sprintf("since epoch %d, seen at %d", f.OnsetEpoch, f.FiredEpoch)
 	if f.ResolvedEpoch != nil {
 		state, style = "over", dim
-		when = fmt.Sprintf("from epoch %d, seen at %d, over at %d", f.OnsetEpoch, f.FiredEpoch, *f.ResolvedEpoch)
-	}
-	if f.Metric != "" {
-		when = f.Metric + ", " + when
 	}
 	p.line("  %s %s", p.paint(style, fmt.Sprintf("%-8s", state)), p.paint(bold, title(f.Kind)))
 	indent := strings.Repeat(" ", 11)
-	p.wrapped(indent, when, "")
+	p.wrapped(indent, when(f), "")
 	if f.Summary != "" && !strings.Contains(said, f.Summary) {
 		p.wrapped(indent, f.Summary, "")
 	}
 	if text := evidence(f.Evidence); text != "" {
 		p.wrapped(indent, text, dim)
 	}
+}
+
+// when says on what metric a finding was seen, and from when to when.
+func when(f Finding) string {
+	text := fmt.Sprintf("since epoch %d, seen at %d", f.OnsetEpoch, f.FiredEpoch)
+	if f.ResolvedEpoch != nil {
+		text = fmt.Sprintf("from epoch %d, seen at %d, over at %d", f.OnsetEpoch, f.FiredEpoch, *f.ResolvedEpoch)
+	}
+	if f.Metric != "" {
+		text = f.Metric + ", " + text
+	}
+	return text
 }
 
 // phrases says evidence in words, in the order in which it is read; v writes the number,

@@ -17,14 +17,7 @@ func (d Diagnosis) WriteText(w io.Writer, o TextOptions) error {
 	p.wrapped("", d.headline(), dim)
 	p.verdict(d.Verdict, d.Findings)
 	p.blank()
-	points, rates := make([]point, 0, len(d.log.Epochs)), make([]float64, 0, len(d.log.Epochs))
-	for _, e := range d.log.Epochs {
-		m := make(map[string]contract.Number, len(e.Metrics))
-		for k, v := range e.Metrics {
-			m[k] = contract.Number(v)
-		}
-		points, rates = append(points, point{e.Epoch, m}), append(rates, orMissing(e.LearningRate))
-	}
+	points, rates := d.points()
 	p.curves(points, onsetOf(d.Verdict, d.Findings), rates)
 	p.findings(d.Findings, d.Verdict.Summary)
 	p.advice(d.Verdict.Advice)
@@ -37,12 +30,32 @@ func (d Diagnosis) WriteText(w io.Writer, o TextOptions) error {
 	return p.writeTo(w)
 }
 
+// points returns the curve, and the learning rate of each epoch.
+func (d Diagnosis) points() (points []point, rates []float64) {
+	for _, e := range d.log.Epochs {
+		m := make(map[string]contract.Number, len(e.Metrics))
+		for k, v := range e.Metrics {
+			m[k] = contract.Number(v)
+		}
+		points, rates = append(points, point{e.Epoch, m}), append(rates, orMissing(e.LearningRate))
+	}
+	return points, rates
+}
+
 // headline says what was read.
 func (d Diagnosis) headline() string {
-	name := d.Source
-	if name == "-" {
-		name = "standard input"
+	return strings.ReplaceAll(sourceName(d.Source), " ", hard) + ": " + strings.ReplaceAll(d.extent(), " ", hard)
+}
+
+func sourceName(source string) string {
+	if source == "-" {
+		return "standard input"
 	}
+	return source
+}
+
+// extent says how many epochs were read, and which.
+func (d Diagnosis) extent() string {
 	text := count(d.Epochs, "epoch")
 	if d.Epochs > 1 {
 		text += fmt.Sprintf(" (%d to %d", d.FirstEpoch, d.log.Epochs[len(d.log.Epochs)-1].Epoch)
@@ -51,7 +64,7 @@ func (d Diagnosis) headline() string {
 		}
 		text += ")"
 	}
-	return strings.ReplaceAll(name, " ", hard) + ": " + strings.ReplaceAll(text, " ", hard)
+	return text
 }
 
 func orMissing(v float64) float64 {

@@ -85,10 +85,10 @@ func (n Note) String() string {
 var ErrNotALog = errors.New("not a training log")
 
 const lookedFor = `looked for Keras console output ("Epoch 1/20", then "… - loss: 0.6931 …"), a CSVLogger table (a first line ` +
-	`with "epoch" and "loss"), a History as JSON or as Python prints it, an executed notebook, TensorBoard events`
+	`with "epoch" and "loss"), a History as JSON or as Python prints it, an executed notebook or TensorBoard events`
 
 func notALog(source, found string) error {
-	return fmt.Errorf("%s: %w: %s; found %s", source, ErrNotALog, lookedFor, found)
+	return fmt.Errorf("%s: %w: %s, found %s", source, ErrNotALog, lookedFor, found)
 }
 
 // Read reads one log to its end. The source is only a name. The error wraps ErrNotALog
