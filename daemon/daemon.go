@@ -82,7 +82,7 @@ func New(cfg *config.Config, o Options) (*Daemon, error) {
 	if d.store, err = cfg.StoreAddress(d.dir); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if d.detectors, err = cfg.Detectors.Config(); err != nil {
+	if d.detectors, err = cfg.Watch(); err != nil {
 		return nil, fmt.Errorf("detectors: %w", err)
 	}
 	if d.upkeep, err = cfg.UpkeepSchedule(); err != nil {

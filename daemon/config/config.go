@@ -17,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/epochwatch/epochwatch/daemon/control"
+	"github.com/epochwatch/epochwatch/daemon/rules"
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/internal/cronspec"
 	"github.com/epochwatch/epochwatch/internal/secret"
@@ -40,6 +41,7 @@ type Config struct {
 	HTTP string `yaml:"http"` // host:port; empty: 127.0.0.1:8765, or a free port when it is taken
 
 	Detectors Detectors         `yaml:"detectors"`
+	Rules     []rules.Rule      `yaml:"rules"`
 	Control   control.Policy    `yaml:"control"`
 	Receivers []notify.Receiver `yaml:"receivers"`
 	Route     notify.Route      `yaml:"route"`
@@ -119,6 +121,16 @@ func (d Detectors) Config() (detectors.Config, error) {
 	return out, out.Validate()
 }
 
+// Watch is what a monitor is made with: the settings of detectors, and the rules that
+// stand beside them.
+func (c *Config) Watch() (detectors.Config, error) {
+	out, err := c.Detectors.Config()
+	if err != nil {
+		return nil, err
+	}
+	return out, rules.AddTo(out, c.Rules)
+}
+
 // Validate returns everything that is out of its range, each as "path: problem".
 func (c *Config) Validate() error {
 	var errs []error
@@ -148,6 +160,7 @@ func (c *Config) Validate() error {
 	for _, e := range flatten(err) {
 		errs = append(errs, fmt.Errorf("detectors.%w", e))
 	}
+	errs = append(errs, flatten(rules.AddTo(detectors.Config{}, c.Rules))...)
 	errs = append(errs, flatten(c.Control.Validate())...)
 	errs = append(errs, flatten(c.Notify().Validate())...)
 	if c.Upkeep.Schedule != "" || c.Upkeep.Zone != "" {

@@ -175,7 +175,7 @@ func (c *Config) finish(t *tree, getenv func(string) string) error {
 			t.errs = append(t.errs, &Error{File: t.name(), Path: path, Problem: problem})
 			continue
 		}
-		t.fail(tk, path, "%s", problem)
+		t.fail(t.within(tk, err), path, "%s", problem)
 	}
 	return t.errs.sorted()
 }

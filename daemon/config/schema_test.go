@@ -44,6 +44,15 @@ var docs = map[string]object{
 	"store_file":              {"description": "File that holds the address of the store."},
 	"http":                    {"description": "host:port of the API and the page. Default 127.0.0.1:8765, or a free port when it is taken."},
 	"detectors":               {"description": "Settings of detectors, by kind."},
+	"rules":                   {"description": "Rules of your own, as expressions over the metrics: docs/rules.md."},
+	"rules[].name":            {"description": "The kind of its findings.", "pattern": "^[a-z0-9_]{1,64}$"},
+	"rules[].enabled":         {"description": "Whether it says anything. Default true."},
+	"rules[].when":            {"description": "What must hold, as in last(\"val_loss\") > 2 * last(\"loss\")."},
+	"rules[].for":             {"description": "Epochs in a row in which it must hold. Default 1.", "minimum": 0, "maximum": 1000},
+	"rules[].severity":        {"description": "Default warning.", "enum": []string{"info", "warning", "critical"}},
+	"rules[].metric":          {"description": "What it is about. Default: the first metric that when names."},
+	"rules[].summary":         {"description": "The sentence that people read; an expression in braces is its value."},
+	"rules[].advice":          {"description": "What to try, in order."},
 	"control":                 {"description": "What the daemon may do to runs: it narrows what a run's owner allows and never widens it."},
 	"control.mode":            {"description": "How far the daemon may go.", "enum": []string{"off", "shadow", "ask", "auto"}},
 	"control.min_lr":          {"description": "Floor of the learning rate.", "minimum": 0},
@@ -293,6 +302,7 @@ func TestTheSchemaRefusesWhatDoesNotLoad(t *testing.T) {
 		"nats: {a: b}\n", "detectors: {nosuch: {}}\n", "detectors: {plateau: {nosuch: 1}}\n", "detectors: {spike: {size: 1}}\n",
 		"receivers: [{slack: {tokne: x}}]\n", "route: {group_wait: soon}\n", "route: {routes: [{match: {colour: red}}]}\n",
 		"log: {level: loud}\n", "upkeep: {keep_refused: 30 days}\n", "replicas: 9\n",
+		"rules: [{name: A, when: 'true'}]\n", "rules: [{name: a, wen: 'true'}]\n", "rules: [{name: a, when: 'true', severity: bad}]\n",
 	} {
 		require.Error(t, s.Validate(instance(t, text)), text)
 		refuse(t, text)
@@ -311,7 +321,7 @@ func sample(t *testing.T) string {
 func uncommented(t *testing.T) string {
 	t.Helper()
 	text := regexp.MustCompile(`(?m)^(nats: embedded|receivers: \[\])\n`).ReplaceAllString(sample(t), "")
-	commented := regexp.MustCompile(`(?m)^# ((?:data|nats|credentials|replicas|store|http|receivers|route|min_lr|factor|hardest_factor|cooldown_epochs|max_cuts):.*|  .*)$`)
+	commented := regexp.MustCompile(`(?m)^# ((?:data|nats|credentials|replicas|store|http|receivers|route|min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|rules):.*|  .*)$`)
 	text = commented.ReplaceAllString(text, "$1")
 	// Keys of control stand one step out, so that the comment signs make a column.
 	return regexp.MustCompile(`(?m)^(min_lr|factor|hardest_factor|cooldown_epochs|max_cuts):`).ReplaceAllString(text, "  $1:")
@@ -333,6 +343,7 @@ func TestTheSamplesExamplesLoad(t *testing.T) {
 	require.Len(t, c.NATS.URLs, 3)
 	require.Equal(t, "/var/lib/epochwatch", c.Data)
 	require.Equal(t, 4, c.Control.MaxCuts)
+	require.Len(t, c.Rules, 1)
 	require.Len(t, c.Receivers, 2)
 	require.Equal(t, "oncall", c.Route.Routes[0].Receiver)
 	require.Equal(t, "127.0.0.1:8765", c.HTTP)

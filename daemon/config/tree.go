@@ -265,10 +265,11 @@ func found(node ast.Node, path string) string {
 }
 
 // open are the parts of a config that hold no secrets: what stands there may be shown.
-var open = []string{"control", "detectors", "upkeep", "log", "route"}
+var open = []string{"control", "detectors", "rules", "upkeep", "log", "route"}
 
 func mayBeSecret(path string) bool {
 	first, _, _ := strings.Cut(path, ".")
+	first, _, _ = strings.Cut(first, "[")
 	return !slices.Contains(open, first)
 }
 

@@ -199,7 +199,7 @@ type thresholds struct {
 }
 
 func (t *thresholds) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.config, "config", "", "the daemon's config `FILE`, for its thresholds")
+	cmd.Flags().StringVar(&t.config, "config", "", "the daemon's config `FILE`, for its thresholds and rules")
 	t.setFlag(cmd)
 }
 
@@ -212,16 +212,16 @@ const defaults = "defaults"
 
 // read returns the thresholds with what they are called.
 func (t *thresholds) read() (backtest.Thresholds, error) {
-	settings, names := config.Detectors{}, []string{}
+	given, names := &config.Config{}, []string{}
 	if t.config != "" && t.config != defaults {
 		cfg, err := config.Load(config.Flags{Config: t.config}, os.LookupEnv)
 		if err != nil {
 			return backtest.Thresholds{}, withCode(exitUsage, fmt.Errorf("config: %w", err))
 		}
-		settings, names = cfg.Detectors, append(names, t.config)
+		given, names = cfg, append(names, t.config)
 	}
 	changed := config.Detectors{}
-	for kind, s := range settings { // the file's own maps stay as they are
+	for kind, s := range given.Detectors { // the file's own maps stay as they are
 		changed[kind] = maps.Clone(s)
 	}
 	for _, text := range t.set {
@@ -230,7 +230,7 @@ func (t *thresholds) read() (backtest.Thresholds, error) {
 		}
 		names = append(names, text)
 	}
-	c, err := changed.Config()
+	c, err := (&config.Config{Detectors: changed, Rules: given.Rules}).Watch()
 	if err != nil {
 		return backtest.Thresholds{}, usagef("thresholds: %w", err)
 	}

@@ -33,6 +33,9 @@ func examineConfig(e *examination, p *place) *config.Config {
 	} else {
 		e.add("config", fine, "", "valid")
 	}
+	if n := len(cfg.Rules); n > 0 {
+		e.add("rules", fine, "", "%d of your own", n)
+	}
 	names := make([]string, 0, len(cfg.Receivers))
 	for _, r := range cfg.Receivers {
 		names = append(names, r.Name)

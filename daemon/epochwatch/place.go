@@ -110,7 +110,7 @@ func (p *place) direct(ctx context.Context) (source, error) {
 	if err != nil {
 		return nil, withCode(exitUsage, fmt.Errorf("store: %w", err))
 	}
-	detectors, err := cfg.Detectors.Config()
+	detectors, err := cfg.Watch()
 	if err != nil {
 		return nil, withCode(exitUsage, err)
 	}

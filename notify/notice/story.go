@@ -51,7 +51,7 @@ func Tell(n Notice) Story {
 		Done:     done(n),
 		Look:     "epochwatch runs show " + clean(n.Run.ID, maxName),
 		Link:     n.Link,
-		Mute:     fmt.Sprintf("detectors: {%s: {enabled: false}}", clean(string(f.Kind), maxName)),
+		Mute:     mute(f.Kind),
 	}
 	for _, a := range f.Advice {
 		s.Advice = append(s.Advice, clean(a, 400))
@@ -64,6 +64,14 @@ func Tell(n Notice) Story {
 	}
 	s.Subject = "[epochwatch] " + runName(n.Run) + ": " + s.Title
 	return s
+}
+
+// mute is what to put into the daemon's config.
+func mute(k detectors.Kind) string {
+	if !detectors.BuiltIn(k) {
+		return "enabled: false, at the rule " + clean(string(k), maxName)
+	}
+	return fmt.Sprintf("detectors: {%s: {enabled: false}}", clean(string(k), maxName))
 }
 
 func runName(r store.Run) string {
