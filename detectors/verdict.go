@@ -68,10 +68,10 @@ func (m *Monitor) Verdict() Verdict {
 	return v
 }
 
-// aRemark reports whether a finding is information on the configuration, which is no news
-// of how the run goes.
+// aRemark reports whether a finding is information on the configuration or the very start,
+// which is no news of how the run goes.
 func aRemark(f *Finding) bool {
-	return f.Severity == SeverityInfo && (f.Kind == KindHeadLossMismatch || f.Kind == KindMetricMismatch)
+	return f.Severity == SeverityInfo && (f.Kind == KindHeadLossMismatch || f.Kind == KindMetricMismatch || f.Kind == KindInitialLoss)
 }
 
 // follows reports whether a finding of kind b is no news beside one of kind a.

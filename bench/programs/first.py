@@ -43,7 +43,9 @@ def softmax_of_one_mse() -> Program:
 @program("first", "multiclass", "one softmax unit", HEAD)
 def softmax_of_one_sparse() -> Program:
     x, y = wine()
-    return made(dense(x, D(1, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy")
+    return made(
+        dense(x, D(1, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy"
+    )
 
 
 @program("first", "binary", "linear head", HEAD)
@@ -73,7 +75,9 @@ def relu_bce() -> Program:
 @program("first", "binary", "tanh head", HEAD)
 def tanh_bce() -> Program:
     x, y = xor()
-    return made(dense(x, D(1, "tanh"), hidden=(8,)), x, y, "binary_crossentropy", "accuracy")
+    return made(
+        dense(x, D(1, "tanh"), hidden=(8,)), x, y, "binary_crossentropy", "accuracy"
+    )
 
 
 @program("first", "multiclass", "relu before softmax", HEAD)
@@ -138,7 +142,9 @@ def labels_from_one() -> Program:
 @program("first", "multiclass", "too few units", HEAD)
 def few_units() -> Program:
     x, y = digits()
-    return made(dense(x, D(5, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy")
+    return made(
+        dense(x, D(5, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy"
+    )
 
 
 @program("first", "multiclass", "sigmoid unit for many classes", HEAD)
@@ -162,13 +168,17 @@ def mse_softmax_indices() -> Program:
 @program("first", "multiclass", "categorical with one unit", HEAD)
 def cce_sigmoid_one() -> Program:
     x, y = cancer()
-    return made(dense(x, D(1, "sigmoid")), x, y[:, None], "categorical_crossentropy", "accuracy")
+    return made(
+        dense(x, D(1, "sigmoid")), x, y[:, None], "categorical_crossentropy", "accuracy"
+    )
 
 
 @program("first", "binary", "labels outside the loss", HEAD)
 def bce_minus_one() -> Program:
     x, y = cancer()
-    return made(dense(x, D(1, "sigmoid")), x, 2 * y - 1, "binary_crossentropy", "accuracy")
+    return made(
+        dense(x, D(1, "sigmoid")), x, 2 * y - 1, "binary_crossentropy", "accuracy"
+    )
 
 
 @program("first", "binary", "labels outside the loss", HEAD)
@@ -198,7 +208,9 @@ def cce_multilabel() -> Program:
 @program("first", "multiclass", "binary loss for classes", HEAD)
 def bce_softmax_ten() -> Program:
     x, y = digits()
-    return made(dense(x, D(10, "softmax")), x, one_hot(y), "binary_crossentropy", "accuracy")
+    return made(
+        dense(x, D(10, "softmax")), x, one_hot(y), "binary_crossentropy", "accuracy"
+    )
 
 
 @program("first", "regression", "accuracy of a regression", METRIC)
@@ -207,11 +219,15 @@ def regression_accuracy() -> Program:
     return made(dense(x, D(1)), x, y, "mse", "accuracy")
 
 
-@program("first", "multiclass", "unscaled inputs", INITIAL, "not_learning", "lr_too_high")
+@program(
+    "first", "multiclass", "unscaled inputs", INITIAL, "not_learning", "lr_too_high"
+)
 def unscaled() -> Program:
     x, y = digits(raw=True)
     x = 1000 * x
-    return made(dense(x, D(10, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy")
+    return made(
+        dense(x, D(10, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy"
+    )
 
 
 # Sound ones.
@@ -240,7 +256,9 @@ def sparse_logits() -> Program:
 @program("first", "multiclass")
 def plain_sparse() -> Program:
     x, y = digits()
-    return made(dense(x, D(10, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy")
+    return made(
+        dense(x, D(10, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy"
+    )
 
 
 @program("first", "multiclass")
@@ -253,7 +271,9 @@ def plain_one_hot() -> Program:
 @program("first", "multiclass")
 def unscaled_but_working() -> Program:
     x, y = digits(raw=True)
-    return made(dense(x, D(10, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy")
+    return made(
+        dense(x, D(10, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy"
+    )
 
 
 @program("first", "multiclass")
@@ -271,13 +291,17 @@ def mse_sigmoid() -> Program:
 @program("first", "binary")
 def bce_softmax_two() -> Program:
     x, y = cancer()
-    return made(dense(x, D(2, "softmax")), x, one_hot(y), "binary_crossentropy", "accuracy")
+    return made(
+        dense(x, D(2, "softmax")), x, one_hot(y), "binary_crossentropy", "accuracy"
+    )
 
 
 @program("first", "binary")
 def sparse_softmax_two() -> Program:
     x, y = cancer()
-    return made(dense(x, D(2, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy")
+    return made(
+        dense(x, D(2, "softmax")), x, y, "sparse_categorical_crossentropy", "accuracy"
+    )
 
 
 @program("first", "binary")
@@ -333,7 +357,9 @@ def lstm_wave() -> Program:
 @program("first", "multilabel")
 def multilabel() -> Program:
     x, y = labels()
-    return made(dense(x, D(5, "sigmoid")), x, y, "binary_crossentropy", "binary_accuracy")
+    return made(
+        dense(x, D(5, "sigmoid")), x, y, "binary_crossentropy", "binary_accuracy"
+    )
 
 
 @program("first", "multilabel")
@@ -407,7 +433,12 @@ def custom_loss() -> Program:
 def language_model() -> Program:
     x, _ = words()
     model = keras.Sequential(
-        [keras.Input((16,)), layers.Embedding(200, 8), layers.LSTM(16, return_sequences=True), D(200)]
+        [
+            keras.Input((16,)),
+            layers.Embedding(200, 8),
+            layers.LSTM(16, return_sequences=True),
+            D(200),
+        ]
     )
     loss = LOSSES.SparseCategoricalCrossentropy(from_logits=True)
     return made(model, x, np.roll(x, -1, 1), loss)

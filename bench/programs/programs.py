@@ -66,7 +66,13 @@ def dense(
 
 
 def made(
-    model: keras.Model, x: Any, y: Any, loss: Any, *metrics: Any, opt: Any = "adam", **fit: Any
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    loss: Any,
+    *metrics: Any,
+    opt: Any = "adam",
+    **fit: Any,
 ) -> Program:
     """Compile a model and return the program."""
     model.compile(opt, loss, metrics=list(metrics))

@@ -24,25 +24,44 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 MADE = HERE / ".made"
-FACTS = (
-    "task classes loss from_logits output_units output_activation optimizer learning_rate metrics "
-    "batch_size samples validation_samples steps_per_epoch planned_epochs params layers x y"
-).split()
+FACTS = [
+    "task",
+    "classes",
+    "loss",
+    "from_logits",
+    "output_units",
+    "output_activation",
+    "optimizer",
+    "learning_rate",
+    "metrics",
+    "batch_size",
+    "samples",
+    "validation_samples",
+    "steps_per_epoch",
+    "planned_epochs",
+    "params",
+    "layers",
+    "x",
+    "y",
+]
 
 
 def make(entry: Any) -> None:
     """Train a program and keep its facts and its curve."""
-    import keras  # noqa: PLC0415 # only where something is trained
-
-    from epochwatch._codec import _plain  # noqa: PLC0415, PLC2701
-    from epochwatch._facts import gather  # noqa: PLC0415
+    import keras  # only where something is trained
+    from epochwatch._codec import _plain
+    from epochwatch._facts import gather
 
     keras.utils.set_random_seed(1)
     built = entry.build()
     fit = {"epochs": 6, "batch_size": 32, "verbose": 0} | built.fit
-    body = gather(built.model, {"epochs": fit["epochs"]}, {"x": built.x} | fit, (built.x, built.y))
+    body = gather(
+        built.model, {"epochs": fit["epochs"]}, {"x": built.x} | fit, (built.x, built.y)
+    )
     facts = _plain(body)
-    (MADE / f"{entry.name}.json").write_text(json.dumps({k: facts.get(k) for k in FACTS}))
+    (MADE / f"{entry.name}.json").write_text(
+        json.dumps({k: facts.get(k) for k in FACTS})
+    )
     try:
         done = built.model.fit(built.x, built.y, **fit).history
     except Exception as error:  # noqa: BLE001 # a program that cannot run has no curve
@@ -52,10 +71,14 @@ def make(entry: Any) -> None:
         table = csv.writer(file)
         table.writerow(["epoch", *done])
         for i, row in enumerate(zip(*done.values(), strict=True)):
-            table.writerow([i, *(f"{v:.6g}" if math.isfinite(v) else str(v) for v in row)])
+            table.writerow(
+                [i, *(f"{v:.6g}" if math.isfinite(v) else str(v) for v in row)]
+            )
 
 
-def diagnose(binary: str, entry: Any, *, told: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def diagnose(
+    binary: str, entry: Any, *, told: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the verdict and the findings on a program."""
     facts = json.loads((MADE / f"{entry.name}.json").read_text())
     if told:
@@ -64,7 +87,14 @@ def diagnose(binary: str, entry: Any, *, told: bool) -> tuple[dict[str, Any], li
         context.write(json.dumps(facts))
         context.flush()
         done = subprocess.run(
-            [binary, "diagnose", "--json", "--context", context.name, MADE / f"{entry.name}.csv"],
+            [
+                binary,
+                "diagnose",
+                "--json",
+                "--context",
+                context.name,
+                MADE / f"{entry.name}.csv",
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -76,7 +106,9 @@ def diagnose(binary: str, entry: Any, *, told: bool) -> tuple[dict[str, Any], li
     return out["verdict"], [f for f in out["findings"] if f["severity"] != "info"]
 
 
-def diagnose_one(binary: str, facts: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def diagnose_one(
+    binary: str, facts: dict[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Judge facts without a curve of their own."""
     context = MADE / "one.json"
     context.write_text(json.dumps(facts))
@@ -128,17 +160,19 @@ def main() -> None:
     sys.path[:0] = [str(HERE), str(ROOT / "python-callback" / "src")]
     os.environ.setdefault("KERAS_BACKEND", "jax")
     MADE.mkdir(exist_ok=True)
-    import first  # noqa: F401, PLC0415 # which enter their programs
-    from programs import ENTRIES  # noqa: PLC0415
+    import first  # noqa: F401 # which enter their programs
+    from programs import ENTRIES
 
     if (HERE / "second.py").exists():
-        import second  # noqa: F401, PLC0415
+        import second  # noqa: F401
     entries = [e for e in ENTRIES if options.half in (None, e.half)]
     for entry in entries:
         if options.anew or not (MADE / f"{entry.name}.csv").exists():
             make(entry)
     binary = str(MADE / "epochwatch")
-    subprocess.run(["go", "build", "-o", binary, "./daemon/epochwatch"], cwd=ROOT, check=True)
+    subprocess.run(
+        ["go", "build", "-o", binary, "./daemon/epochwatch"], cwd=ROOT, check=True
+    )
     for told in (False, True):
         print("task told" if told else "facts as gathered")
         judge(binary, entries, told=told, verbose=options.verbose)
