@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from training import X, Y, build
+from training import X, Y, build, fit, weights
 
 from epochwatch import _contract as contract
 from epochwatch._facts import from_logits, gather, layer_name, loss_name, outputs, task
+from epochwatch._fit import Fit
 from epochwatch._origin import add_origin, git_commit, is_chief
 from epochwatch._sample import describe, length
 
@@ -33,10 +34,36 @@ def chain(*parts: Any) -> list[contract.Output]:
         ([layers.Dense(3), layers.Activation("relu"), layers.Activation("tanh")], 3, "relu+tanh"),
         ([layers.Dense(3), layers.Softmax()], 3, "softmax"),
         ([layers.Dense(4), layers.Dropout(0.1), layers.Reshape((2, 2))], 4, "linear"),
+        ([layers.Reshape((8, 1)), layers.Dense(3, "tanh"), layers.GlobalMaxPooling1D()], 3, "tanh"),
+        (
+            [layers.Dense(3), layers.BatchNormalization(), layers.Activation("softmax")],
+            3,
+            "softmax",
+        ),
+        ([layers.Dense(3, "relu"), layers.BatchNormalization()], 3, "linear"),
+        # Softmax along the steps, each of which has one unit.
+        (
+            [
+                layers.Reshape((8, 1)),
+                layers.TimeDistributed(layers.Dense(1)),
+                layers.Flatten(),
+                layers.Softmax(),
+            ],
+            8,
+            "softmax",
+        ),
+        (
+            [layers.Reshape((8, 1)), layers.TimeDistributed(layers.Dense(5, "softmax"))],
+            5,
+            "softmax",
+        ),
+        ([keras.Sequential([layers.Dense(4, "relu"), layers.Dense(2, "sigmoid")])], 2, "sigmoid"),
+        ([layers.Dense(3), layers.ReLU(), layers.Softmax()], 3, "relu+softmax"),
+        ([layers.Dense(3), layers.Lambda(lambda x: x * 2)], 3, None),
     ],
 )
 def test_the_output_is_seen_through_trailing_layers(
-    parts: list[Any], units: int, activation: str
+    parts: list[Any], units: int, activation: str | None
 ) -> None:
     (sequential,) = chain(*parts)
     assert (sequential.units, sequential.activation) == (units, activation)
@@ -94,6 +121,84 @@ def test_losses_by_name_function_or_object() -> None:
     assert task("binary_crossentropy", 1) == ("binary", 2)
     assert task("binary_crossentropy", 7) == ("unknown", None)
     assert task("mean_squared_error", 1) == ("regression", None)
+
+
+def test_what_is_learnt_is_read_from_head_and_targets() -> None:
+    def y(**facts: Any) -> contract.Sample:
+        return contract.Sample(**facts)
+
+    one_hot = y(integer=True, distinct=2, width=3, rows_sum_to_1=True)
+    several = y(integer=True, distinct=2, width=3, rows_sum_to_1=False)
+    assert task("mean_squared_error", 3, "softmax") == ("multiclass", 3)
+    assert task("mean_squared_error", 3, "linear", one_hot) == ("multiclass", 3)
+    assert task("mean_squared_error", 1, "sigmoid") == ("regression", None)
+    assert task("binary_crossentropy", 3, "sigmoid", one_hot) == ("multiclass", 3)
+    assert task("binary_crossentropy", 3, "sigmoid", several) == ("multilabel", None)
+    assert task("binary_crossentropy", 1, "sigmoid", y(integer=False)) == ("unknown", None)
+
+
+def test_loss_and_targets_by_name_go_with_the_first_output() -> None:
+    inputs = keras.Input((8,))
+    heads = {
+        "kind": layers.Dense(3, "softmax", name="kind")(inputs),
+        "size": layers.Dense(1, name="size")(inputs),
+    }
+    model = keras.Model(inputs, heads)
+    model.compile("sgd", {"size": "mse", "kind": "sparse_categorical_crossentropy"})
+    targets = {"size": np.linspace(-3, 3, 64), "kind": Y}
+    body = gather(model, None, {}, (X, targets))
+    assert body.outputs is not None
+    assert [o.loss for o in body.outputs] == [
+        "sparse_categorical_crossentropy",
+        "mean_squared_error",
+    ]
+    assert body.loss == "sparse_categorical_crossentropy"
+    assert body.output_units == 3
+    assert body.y is not None
+    assert body.y.distinct == 3
+
+
+def test_arrays_given_to_fit_are_looked_at_and_nothing_else_is() -> None:
+    body = gather(build(), None, {"x": X, "y": Y}, None)
+    assert body.x is not None
+    assert body.y is not None
+    assert (body.x.shape, body.y.distinct) == ([64, 8], 3)
+
+    class Untouchable:
+        shape = (64, 8)
+
+        def __getitem__(self, _: Any) -> Any:
+            raise AssertionError
+
+    def batches() -> Any:
+        raise AssertionError
+        yield
+
+    for given in (Untouchable(), batches(), None, "text"):
+        body = gather(build(), None, {"x": given, "y": None}, None)
+        assert body.x is None
+        assert body.y is None
+    assert gather(build(), None, {"x": Untouchable(), "y": Y}, None).y is None
+    assert gather(build(), None, {"x": X, "y": Y}, (X[:9], Y[:9])).x.shape == [9, 8]  # type: ignore[union-attr]
+
+
+def test_a_fit_says_what_it_is_given() -> None:
+    known: dict[str, Any] = {}
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+            known.update(Fit(lambda *_: None).begin())
+
+    model = build()
+    before = weights(model)
+    copies = X.copy(), Y.copy()
+    fit(model, Look(), epochs=0)
+    assert known["y"] is Y
+    body = gather(model, model.history.params, known, None)
+    assert body.y is not None
+    assert weights(model) == before
+    assert np.array_equal(X, copies[0])
+    assert np.array_equal(Y, copies[1])
 
 
 def test_a_model_in_full() -> None:

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import keras
+import numpy as np
 
-from ._contract import Output, RunStarted
+from ._contract import Output, RunStarted, Sample
 from ._rate import Rate, _inner
 from ._sample import describe, length
 from ._scaled import is_schedule
@@ -18,7 +19,19 @@ if TYPE_CHECKING:
 _LAYERS: Final = 200
 _DEEPEST: Final = 8
 """Activation layers looked through behind the output layer."""
-_TRANSPARENT: Final = frozenset({"Reshape", "Flatten", "Dropout", "Identity", "Permute"})
+_TRANSPARENT: Final = (
+    "Reshape",
+    "Flatten",
+    "Dropout",
+    "Identity",
+    "Permute",
+    "Pooling",
+    "Cropping",
+    "Noise",
+)
+"""Parts of the names of layers that pass on what they get."""
+_LINEAR: Final = ("Normalization", "Rescaling", "EinsumDense")
+"""The same of layers without an activation whose answers are not bounded."""
 _SOLE: Final = frozenset({"Softmax", "ReLU", "LeakyReLU", "ELU", "PReLU"})
 _MULTICLASS: Final = frozenset({"categorical_crossentropy", "sparse_categorical_crossentropy"})
 _REGRESSION: Final = frozenset(
@@ -67,37 +80,71 @@ def gather(
     take("validation", lambda: fit["validation_data"] is not None)
     take("validation_samples", lambda: length(fit.get("validation_data")))
     take("initial_epoch", lambda: int(model._initial_epoch or fit["initial_epoch"]) or None)  # noqa: SLF001
+    x, y = _seen(fit) if data is None else data if _is_pair(data) else (data, None)
+    take("x", lambda: describe(x) if x is not None else None)
+    take("y", lambda: describe(_first(y, body), targets=True) if y is not None else None)
     _take_losses(model, body, take)
-    if data is not None:
-        x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)  # noqa: PLR2004
-        take("x", lambda: describe(x))
-        take("y", lambda: describe(y, targets=True) if y is not None else None)
     return body
 
 
+def _is_pair(data: Any) -> bool:
+    return isinstance(data, tuple) and len(data) == 2  # noqa: PLR2004
+
+
+def _seen(fit: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return what fit was given where looking at it costs and changes nothing: arrays."""
+    x, y = fit.get("x"), fit.get("y")
+    return (x, y) if _is_array(x) and _is_array(y) else (None, None)
+
+
+def _is_array(data: Any) -> bool:
+    while isinstance(data, list | tuple | dict) and data:
+        data = next(iter(data.values())) if isinstance(data, dict) else data[0]
+    return isinstance(data, np.ndarray) or hasattr(data, "iloc")
+
+
+def _first(value: Any, body: RunStarted) -> Any:
+    """Return what belongs to the first output, of what is given by the outputs' names."""
+    if isinstance(value, dict) and body.outputs and body.outputs[0].name in value:
+        return value[body.outputs[0].name]
+    return value
+
+
 def _take_losses(model: Any, body: RunStarted, take: Callable[[str, Any], None]) -> None:
-    losses = flat(getattr(model, "loss", None))
+    given = getattr(model, "loss", None)
+    losses = flat(given)
     for output, loss in zip(body.outputs or [], losses, strict=False):
-        output.loss = loss_name(loss)
+        own = given.get(output.name) if isinstance(given, dict) else loss
+        output.loss = loss_name(own) if own is not None else None
     if not losses:
         return
-    take("loss", lambda: loss_name(losses[0]))
-    take("from_logits", lambda: from_logits(losses[0]))
+    first = (flat(_first(given, body)) or losses)[0]
+    take("loss", lambda: loss_name(first))
+    take("from_logits", lambda: from_logits(first))
     if body.outputs:
         body.output_units = body.outputs[0].units
         body.output_activation = body.outputs[0].activation
     if len(losses) == 1 and len(body.outputs or []) <= 1:
-        body.task, body.classes = task(body.loss, body.output_units)
+        body.task, body.classes = task(body.loss, body.output_units, body.output_activation, body.y)
 
 
-def task(loss: str | None, units: int | None) -> tuple[str, int | None]:
+def task(
+    loss: str | None, units: int | None, activation: str | None = None, y: Sample | None = None
+) -> tuple[str, int | None]:
     """Return what the loss says is learnt, and how many classes; unknown where it may be two."""
-    if loss in _MULTICLASS:
+    one_hot = y is not None and bool(y.rows_sum_to_1) and y.distinct == 2  # noqa: PLR2004
+    binary = y is None or (bool(y.integer) and y.distinct == 2)  # noqa: PLR2004
+    softmax = bool(activation) and str(activation).endswith("softmax") and (units or 0) > 1
+    if loss in _MULTICLASS or (loss in _REGRESSION and (one_hot or softmax)):
         return "multiclass", units
     if loss in _REGRESSION:
         return "regression", None
     if loss == "binary_crossentropy" and units == 1:
-        return "binary", 2
+        return ("binary", 2) if binary else ("unknown", None)
+    if loss == "binary_crossentropy" and one_hot:
+        return "multiclass", units
+    if loss == "binary_crossentropy" and y is not None and binary and y.width == units:
+        return "multilabel", None
     return "unknown", None
 
 
@@ -181,7 +228,7 @@ def activation_name(layer: Any) -> str | None:
 
 
 def outputs(model: Any) -> list[Output]:
-    """Describe the output layers, seen through trailing Activation layers."""
+    """Describe the output layers, seen through trailing layers that only pass on."""
     if isinstance(model, keras.Sequential):
         chain = list(reversed(model.layers))
         return [_output(chain)] if chain else []
@@ -211,19 +258,55 @@ def _chain(tensor: Any) -> list[Any]:
 
 def _output(chain: list[Any]) -> Output:
     activations: list[str] = []
-    maker = chain[0]
-    for layer in chain[:_DEEPEST]:
+    units: int | None = None
+    named = str(chain[0].name)
+    maker, known = chain[0], False
+    for layer in _opened(chain)[:_DEEPEST]:
         kind = type(layer).__name__
         maker = layer
+        own = activation_name(layer)
         if kind in _SOLE:
             activations.append(snake(kind) if kind != "ReLU" else "relu")
-        elif kind not in _TRANSPARENT:
-            activations.append(activation_name(layer) or "linear")
-            if kind != "Activation":
-                break
-    known = [name for name in reversed(activations) if name != "linear"]
-    units = getattr(maker, "units", None) or getattr(maker, "filters", None)
+        elif not own and any(part in kind for part in _TRANSPARENT):
+            if kind == "Flatten" and units is None:
+                units = _width(layer)
+            continue
+        else:
+            known = own is not None or any(part in kind for part in _LINEAR)
+            activations.append(own or "linear")
+        if activations[-1] == "softmax" and units is None:
+            units = _width(layer, getattr(layer, "axis", -1))
+        if kind not in _SOLE and kind != "Activation":
+            break
+    bent = [name for name in reversed(activations) if name != "linear"]
+    units = units or getattr(maker, "units", None) or getattr(maker, "filters", None)
     if not isinstance(units, int):
-        last = chain[0].output.shape[-1]
-        units = int(last) if last is not None else None
-    return Output(name=str(chain[0].name), units=units, activation="+".join(known) or "linear")
+        units = _width(chain[0])
+    # A layer whose answers are not known (Lambda, a mean of several) is not called linear.
+    return Output(
+        name=named, units=units, activation="+".join(bent) or ("linear" if known else None)
+    )
+
+
+def _opened(chain: list[Any]) -> list[Any]:
+    """Return the chain with wrappers taken off and models in it opened, last first."""
+    found: list[Any] = []
+    for layer in chain:
+        if isinstance(layer, keras.Sequential):
+            found += _opened(list(reversed(layer.layers)))
+        elif isinstance(layer, keras.Model) and len(flat(getattr(layer, "outputs", None))) == 1:
+            found += _opened(_chain(flat(layer.outputs)[0]))
+        elif isinstance(layer, keras.layers.Wrapper):
+            found.append(layer.layer)
+        else:
+            found.append(layer)
+    return found
+
+
+def _width(layer: Any, axis: Any = -1) -> int | None:
+    """Return how many numbers a layer gives along an axis, where it is built."""
+    try:
+        size = layer.output.shape[axis]
+    except Exception:  # noqa: BLE001 # not built, or several
+        return None
+    return int(size) if size is not None else None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _DEEPEST: Final = 30
 _LONGEST: Final = 500
-_WANTED: Final = ("x", "batch_size", "initial_epoch", "validation_data", "epoch_iterator")
+_WANTED: Final = ("x", "y", "batch_size", "initial_epoch", "validation_data", "epoch_iterator")
 
 
 def reason_of(error: BaseException) -> tuple[str, str]:
