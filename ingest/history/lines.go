@@ -136,15 +136,21 @@ func plain(b []byte) []byte {
 		return b
 	}
 	out := b[:0]
-	for i := 0; i < len(b); {
-		if c := b[i]; c == 0x1b || c == '[' || c == '^' || c == 0 {
-			if n := control(b[i:]); n > 0 {
-				i += n
-				continue
-			}
+	for len(b) > 0 {
+		i := bytes.IndexAny(b, "\x1b[^\x00")
+		if i < 0 {
+			i = len(b)
 		}
-		out = append(out, b[i])
-		i++
+		out, b = append(out, b[:i]...), b[i:]
+		if len(b) == 0 {
+			break
+		}
+		n := control(b)
+		if n == 0 {
+			out = append(out, b[0])
+			n = 1
+		}
+		b = b[n:]
 	}
 	return out
 }
