@@ -185,7 +185,7 @@ def test_arrays_given_to_fit_are_looked_at_and_nothing_else_is() -> None:
 def test_a_fit_says_what_it_is_given() -> None:
     known: dict[str, Any] = {}
 
-    class Look(keras.callbacks.Callback):
+    class Look(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
             known.update(Fit(lambda *_: None).begin())
 
