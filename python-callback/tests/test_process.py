@@ -25,6 +25,8 @@ import keras, numpy as np
 from epochwatch import EpochWatch
 from training import build, fit
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
+
 class Do(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         print("epoch", epoch, repr(logs["loss"]), flush=True)
