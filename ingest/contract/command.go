@@ -27,7 +27,9 @@ type Command struct {
 	Attempt string      `json:"attempt"`
 	// CausedBy is the sequence number of the event that led to the command.
 	CausedBy int64 `json:"caused_by"`
-	// Optimizer addresses one of several optimizers; empty means the model's.
+	// Optimizer addresses one of several optimizers by its name. Empty means the model's; where
+	// several train, Expected and Wanted are then the main one's, and all are changed by the
+	// same factor.
 	Optimizer string `json:"optimizer,omitempty"`
 	// Expected is the learning rate the daemon believes to be in force; the run
 	// refuses when it finds another (relative tolerance 1e-5: optimizers hold float32).
@@ -36,6 +38,9 @@ type Command struct {
 	Wanted *Number `json:"wanted,omitempty"`
 	// Reverts is the id of the command that a revert takes back.
 	Reverts string `json:"reverts,omitempty"`
+	// KeepWeights, of a stop, leaves the weights as they are. Without it a stop puts the best
+	// ones back where the owner allows rollback as well.
+	KeepWeights bool `json:"keep_weights,omitempty"`
 	// Bounds repeats the bounds the daemon decided within.
 	Bounds Control `json:"bounds,omitzero"`
 	Reason string  `json:"reason,omitempty"`

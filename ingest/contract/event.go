@@ -50,20 +50,33 @@ type Event struct {
 type RunStarted struct {
 	Facts // the same names as the file of `diagnose --context`
 
-	Name       string   `json:"name,omitempty"`
-	Tags       []string `json:"tags,omitempty"`
-	Host       string   `json:"host,omitempty"`
-	PID        int      `json:"pid,omitempty"`
-	GitCommit  string   `json:"git_commit,omitempty"`
-	Callback   string   `json:"callback,omitempty"` // version of the epochwatch package
-	Keras      string   `json:"keras,omitempty"`    // version
-	Backend    string   `json:"backend,omitempty"`  // jax, tensorflow, torch
-	Python     string   `json:"python,omitempty"`   // version
-	Model      string   `json:"model,omitempty"`    // the model's name
-	Outputs    []Output `json:"outputs,omitempty"`  // one for each output layer
-	Schedule   string   `json:"schedule,omitempty"` // class of the learning rate schedule, when there is one
-	Validation *bool    `json:"validation,omitempty"`
-	Control    Control  `json:"control,omitzero"`
+	Name      string   `json:"name,omitempty"`
+	Tags      []string `json:"tags,omitempty"`
+	Host      string   `json:"host,omitempty"`
+	PID       int      `json:"pid,omitempty"`
+	GitCommit string   `json:"git_commit,omitempty"`
+	Callback  string   `json:"callback,omitempty"` // version of the epochwatch package
+	Keras     string   `json:"keras,omitempty"`    // version
+	Backend   string   `json:"backend,omitempty"`  // jax, tensorflow, torch
+	Python    string   `json:"python,omitempty"`   // version
+	Model     string   `json:"model,omitempty"`    // the model's name
+	Outputs   []Output `json:"outputs,omitempty"`  // one for each output layer
+	Schedule  string   `json:"schedule,omitempty"` // class of the learning rate schedule, when there is one
+	// Optimizers lists all that could be found where there are several. Optimizer,
+	// LearningRate and Schedule are then those of the main one, as far as there is one.
+	Optimizers []Optimizer `json:"optimizers,omitempty"`
+	Validation *bool       `json:"validation,omitempty"`
+	Control    Control     `json:"control,omitzero"`
+}
+
+// Optimizer is one of several of a run.
+type Optimizer struct {
+	// Name is where it hangs in the model, and stays the same when the run is taken up
+	// again: "optimizer", "d_optimizer", "g_opt.main", "optimizer.0". Commands address it so.
+	Name         string  `json:"name,omitempty"`
+	Optimizer    string  `json:"optimizer,omitempty"` // its class
+	LearningRate *Number `json:"learning_rate,omitempty"`
+	Schedule     string  `json:"schedule,omitempty"`
 }
 
 // Output describes one output layer of the model.
@@ -108,13 +121,19 @@ type EpochEnded struct {
 	Epoch        int               `json:"epoch"`                   // as Keras counts, from 0
 	Metrics      map[string]Number `json:"metrics"`                 // the very keys and values of Keras' logs
 	LearningRate *Number           `json:"learning_rate,omitempty"` // read from the optimizer at the end of the epoch
-	Seconds      *Number           `json:"seconds,omitempty"`       // duration by a monotonic clock
-	Step         *int64            `json:"step,omitempty"`          // optimizer iterations so far
+	// Optimizers gives the rate of each that trains, where there are several.
+	Optimizers []Optimizer `json:"optimizers,omitempty"`
+	Seconds    *Number     `json:"seconds,omitempty"` // duration by a monotonic clock
+	Step       *int64      `json:"step,omitempty"`    // optimizer iterations so far
 	// FirstBatchLoss is the loss of the run's first batch, before any update, when
 	// it could be had for nothing.
 	FirstBatchLoss *Number `json:"first_batch_loss,omitempty"`
-	// Controllers names other callbacks seen to change the learning rate.
+	// Controllers names other callbacks seen to change the learning rate; each change is
+	// told by one epoch.
 	Controllers []string `json:"controllers,omitempty"`
+	// Notes are sentences for people on what the callback did or noticed by itself: an older
+	// rate in a restored checkpoint, weights that are kept the more rarely.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Batches sums up consecutive batches, when the owner asked for it.
@@ -153,9 +172,9 @@ const (
 // CommandResult answers one command; every command gets exactly one.
 type CommandResult struct {
 	ID      string      `json:"id"`
-	Kind    CommandKind `json:"kind"`
+	Kind    CommandKind `json:"kind"` // as the command said, known or not
 	Outcome Outcome     `json:"outcome"`
-	Reason  string      `json:"reason,omitempty"` // why it was refused or expired
+	Reason  string      `json:"reason,omitempty"` // why it was refused or expired; else what else was done
 	// Before and After are read from the optimizer around the change.
 	Before *Number `json:"before,omitempty"`
 	After  *Number `json:"after,omitempty"`

@@ -140,7 +140,7 @@ def _trim(body: Any) -> Any:
             if room < 0:
                 break
             kept[name] = value
-        return replace(body, metrics=kept, controllers=None)
+        return replace(body, metrics=kept, optimizers=None, controllers=None, notes=None)
     if isinstance(getattr(body, "reason", None), str):
         return replace(body, reason=_short(body.reason, 4096))
     return body

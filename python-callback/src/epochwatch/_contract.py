@@ -85,6 +85,16 @@ class Output:
 
 
 @dataclass(slots=True, kw_only=True)
+class Optimizer:
+    """One of several optimizers of a run; commands address it by its name."""
+
+    name: str | None = _field(read.text)
+    optimizer: str | None = _field(read.text)
+    learning_rate: float | None = _field(read.number)
+    schedule: str | None = _field(read.text)
+
+
+@dataclass(slots=True, kw_only=True)
 class Bounds:
     """What the run's owner allows, as it is written; ``Control`` is what users make."""
 
@@ -131,6 +141,7 @@ class RunStarted:
     model: str | None = _field(read.text)
     outputs: list[Output] | None = _field(read.object_list(Output))
     schedule: str | None = _field(read.text)
+    optimizers: list[Optimizer] | None = _field(read.object_list(Optimizer))
     validation: bool | None = _field(read.flag)
     initial_epoch: int | None = _field(read.integer)
     control: Bounds | None = _field(read.object_of(Bounds))
@@ -147,10 +158,12 @@ class EpochEnded:
     epoch: int = _field(read.integer, required=True)
     metrics: dict[str, float] = _field(read.number_map, required=True)
     learning_rate: float | None = _field(read.number)
+    optimizers: list[Optimizer] | None = _field(read.object_list(Optimizer))
     seconds: float | None = _field(read.number)
     step: int | None = _field(read.integer)
     first_batch_loss: float | None = _field(read.number)
     controllers: list[str] | None = _field(read.name_list)
+    notes: list[str] | None = _field(read.name_list)
 
     def check(self) -> None:
         """Refuse what the contract does."""
@@ -271,6 +284,7 @@ class Command:
     expected: float | None = _field(read.number)
     wanted: float | None = _field(read.number)
     reverts: str | None = _field(read.text)
+    keep_weights: bool | None = _field(read.flag)
     bounds: Bounds | None = _field(read.object_of(Bounds))
     reason: str | None = _field(read.text)
     issued_by: str | None = _field(read.text)
