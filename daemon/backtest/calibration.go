@@ -10,11 +10,14 @@ import (
 
 // Calibration holds how sure the verdicts were against how often they were right, of
 // verdicts that say healthy and of those that do not. A verdict, as it stands at the end of
-// a labelled curve, is right when its kind is one of the labels, healthy being a kind.
+// a labelled curve, is right when its kind is one of the labels, healthy being a kind, or says
+// more of what a label says. Where no label of any curve could have named its kind and the
+// curve has another fault, nobody can tell: it is counted apart. On a healthy curve it is wrong.
 type Calibration struct {
 	Verdicts string `json:"verdicts"` // healthy or problem
 	Bins     []Bin  `json:"bins"`
-	// Unlabelled is how many are of kinds that no label names: they count as wrong.
+	// Unlabelled is how many cannot be judged: of kinds that no label names, on curves with
+	// another label than healthy.
 	Unlabelled int `json:"unlabelled"`
 	// Error is the mean distance of confidence and share of right verdicts over the bins,
 	// weighted by curves; nil without a verdict.
@@ -51,10 +54,11 @@ func (s *sample) calibrate(all []Judgement) []Calibration {
 			if len(j.Curve.Labels) == 0 || (j.Verdict.Kind == detectors.KindHealthy) != healthy {
 				continue
 			}
-			these = append(these, j)
-			if !labelled[j.Verdict.Kind] {
+			if _, sound := j.Curve.Labels[detectors.KindHealthy]; !sound && !labelled[j.Verdict.Kind] && !named(j) {
 				c.Unlabelled++
+				continue
 			}
+			these = append(these, j)
 		}
 		slices.SortFunc(these, func(a, b *Judgement) int { return cmp.Compare(a.Verdict.Confidence, b.Verdict.Confidence) })
 		off := 0.0
@@ -73,6 +77,14 @@ func (s *sample) calibrate(all []Judgement) []Calibration {
 	return out
 }
 
+// named reports whether a verdict says what a label says: the same kind, or that a loss which
+// rises runs away.
+func named(j *Judgement) bool {
+	_, same := j.Curve.Labels[j.Verdict.Kind]
+	_, rises := j.Curve.Labels[detectors.KindRisingLoss]
+	return same || rises && j.Verdict.Kind == detectors.KindDivergence
+}
+
 func (s *sample) bin(these []*Judgement, from, to float64) Bin {
 	right, of := s.counts(), s.counts()
 	total := 0.0
@@ -84,7 +96,7 @@ func (s *sample) bin(these []*Judgement, from, to float64) Bin {
 		r := s.of[j.Curve.Repository]
 		of[r]++
 		total += p
-		if _, ok := j.Curve.Labels[j.Verdict.Kind]; ok {
+		if named(j) {
 			right[r]++
 		}
 	}

@@ -261,7 +261,7 @@ func (t *text) calibration(cs []Calibration) {
 		}
 		t.line("  mean distance of confidence and share of right ones: %.2f", *c.Error)
 		if c.Unlabelled > 0 {
-			t.line("  %d are of kinds that no label names: they count as wrong", c.Unlabelled)
+			t.line("  %d more are of kinds that no label names, on curves with another fault: not judged", c.Unlabelled)
 		}
 	}
 }
