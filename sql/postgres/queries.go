@@ -92,25 +92,27 @@ const (
 		reason = excluded.reason, summary = excluded.summary, evidence = excluded.evidence, advice = excluded.advice`
 
 	qCommands query = `SELECT run_pk, body::text, state, finding_id, decided_epoch, applied_epoch, answer, before, after,
-		answered_at, effect, forecast FROM command WHERE run_pk = $1 ORDER BY pk`
+		answered_at, effect, forecast, proposed_by FROM command WHERE run_pk = $1 ORDER BY pk`
 
 	commandRows = `unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[],
 			$7::double precision[], $8::double precision[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[],
-			$14::text[], $15::double precision[], $16::double precision[], $17::timestamptz[], $18::text[], $19::bytea[]) WITH ORDINALITY
+			$14::text[], $15::double precision[], $16::double precision[], $17::timestamptz[], $18::text[], $19::bytea[], $20::text[]) WITH ORDINALITY
 		AS u(id, run_pk, attempt, caused_by, kind, issued_at, expected, wanted, body, state, finding_id, decided_epoch,
-			applied_epoch, answer, before, after, answered_at, effect, forecast, place)`
+			applied_epoch, answer, before, after, answered_at, effect, forecast, proposed_by, place)`
 
 	// Two steps, because a row may be there under its id or under its cause, and only the
 	// first is to be brought up to date.
 	qInsertCommands query = `INSERT INTO command (id, run_pk, attempt, caused_by, kind, issued_at, expected, wanted, body, state,
-		finding_id, decided_epoch, applied_epoch, answer, before, after, answered_at, effect, forecast)
+		finding_id, decided_epoch, applied_epoch, answer, before, after, answered_at, effect, forecast, proposed_by)
 		SELECT u.id, u.run_pk, u.attempt, u.caused_by, u.kind, u.issued_at, u.expected, u.wanted, u.body::json, u.state,
-		u.finding_id, u.decided_epoch, u.applied_epoch, u.answer, u.before, u.after, u.answered_at, u.effect, u.forecast
+		u.finding_id, u.decided_epoch, u.applied_epoch, u.answer, u.before, u.after, u.answered_at, u.effect, u.forecast,
+		u.proposed_by
 		FROM ` + commandRows + ` ORDER BY u.place ON CONFLICT DO NOTHING`
 	qUpdateCommands query = `UPDATE command c SET issued_at = u.issued_at, expected = u.expected, wanted = u.wanted,
 		body = u.body::json, state = u.state, finding_id = u.finding_id, decided_epoch = u.decided_epoch,
 		applied_epoch = u.applied_epoch, answer = u.answer, before = u.before, after = u.after,
-		answered_at = u.answered_at, effect = u.effect, forecast = u.forecast
+		answered_at = u.answered_at, effect = u.effect, forecast = u.forecast,
+		proposed_by = u.proposed_by
 		FROM ` + commandRows + ` WHERE c.id = u.id`
 
 	messageColumns = `id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference`

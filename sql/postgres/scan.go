@@ -87,7 +87,7 @@ func scanCommand(row pgx.CollectableRow) (c store.Command, err error) {
 	var body string
 	var finding *string
 	err = row.Scan(&c.RunPK, &body, &c.State, &finding, &c.DecidedEpoch, &c.AppliedEpoch, &c.Answer, &c.Before, &c.After,
-		&c.AnsweredAt, &c.Effect, &c.Forecast)
+		&c.AnsweredAt, &c.Effect, &c.Forecast, &c.ProposedBy)
 	if err != nil {
 		return c, err
 	}

@@ -42,7 +42,7 @@ func queueCommands(b *pgx.Batch, rows []store.Command) error {
 		return nil
 	}
 	rows = last(rows, func(c *store.Command) string { return c.ID })
-	c := newColumns(19)
+	c := newColumns(20)
 	for i := range rows {
 		r := &rows[i]
 		body, err := column.JSON(r.Command)
@@ -51,7 +51,7 @@ func queueCommands(b *pgx.Batch, rows []store.Command) error {
 		}
 		c.add(clean(r.ID), r.RunPK, clean(r.Attempt), r.CausedBy, string(r.Kind), r.IssuedAt, (*float64)(r.Expected),
 			(*float64)(r.Wanted), body, string(r.State), optionalText(r.FindingID), int64(r.DecidedEpoch), wide(r.AppliedEpoch),
-			clean(r.Answer), r.Before, r.After, r.AnsweredAt, string(r.Effect), r.Forecast)
+			clean(r.Answer), r.Before, r.After, r.AnsweredAt, string(r.Effect), r.Forecast, clean(r.ProposedBy))
 	}
 	b.Queue(string(qInsertCommands), c.arrays()...)
 	b.Queue(string(qUpdateCommands), c.arrays()...)

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"database/sql"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -12,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/epochwatch/epochwatch/sql/schema"
 	"github.com/epochwatch/epochwatch/sql/sqlite"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -54,6 +57,36 @@ func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 			require.Equal(t, before, after)
 		})
 	}
+}
+
+func TestAnOlderSchemaIsBroughtUpToDateWithWhatItHolds(t *testing.T) {
+	t.Parallel()
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "store.db")
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, schema.SQLite(), goose.WithDisableGlobalRegistry(true))
+	require.NoError(t, err)
+	_, err = p.UpTo(ctx, 1)
+	require.NoError(t, err)
+	for _, statement := range []string{
+		`INSERT INTO run (project, id, started_at, last_sign_at) VALUES ('p', 'r', '2026-01-02 03:04:05.000000Z', '2026-01-02 03:04:05.000000Z')`,
+		`INSERT INTO command (id, run_pk, attempt, caused_by, kind, issued_at, body, state, decided_epoch)
+			SELECT 'c', pk, 'a', 2, 'stop', '2026-01-02 03:04:05.000000Z',
+				'{"version": 1, "type": "command", "id": "c", "kind": "stop", "expires_epoch": 3}', 'sent', 1 FROM run`,
+	} {
+		_, err = db.ExecContext(ctx, statement)
+		require.NoError(t, err)
+	}
+	require.NoError(t, db.Close())
+
+	_, err = sqlite.Open(ctx, path, sqlite.Options{ReadOnly: true})
+	require.ErrorContains(t, err, "older schema")
+	s := open(t, path, sqlite.Options{})
+	commands, err := s.ListCommands(ctx, 1)
+	require.NoError(t, err)
+	require.Len(t, commands, 1)
+	require.Equal(t, store.CommandSent, commands[0].State)
+	require.Empty(t, commands[0].ProposedBy)
 }
 
 func TestReadOnly(t *testing.T) {

@@ -57,14 +57,16 @@ const (
 		reason = excluded.reason, summary = excluded.summary, evidence = excluded.evidence, advice = excluded.advice`
 
 	qCommands query = `SELECT run_pk, body, state, finding_id, decided_epoch, applied_epoch, answer, before, after,
-		answered_at, effect, forecast FROM command WHERE run_pk = ? ORDER BY pk`
+		answered_at, effect, forecast, proposed_by FROM command WHERE run_pk = ? ORDER BY pk`
 	qUpsertCommand query = `INSERT INTO command (id, run_pk, attempt, caused_by, kind, issued_at, expected, wanted, body,
-		state, finding_id, decided_epoch, applied_epoch, answer, before, after, answered_at, effect, forecast)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		state, finding_id, decided_epoch, applied_epoch, answer, before, after, answered_at, effect, forecast,
+		proposed_by)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET issued_at = excluded.issued_at, expected = excluded.expected, wanted = excluded.wanted,
 		body = excluded.body, state = excluded.state, finding_id = excluded.finding_id, decided_epoch = excluded.decided_epoch,
 		applied_epoch = excluded.applied_epoch, answer = excluded.answer, before = excluded.before, after = excluded.after,
-		answered_at = excluded.answered_at, effect = excluded.effect, forecast = excluded.forecast
+		answered_at = excluded.answered_at, effect = excluded.effect, forecast = excluded.forecast,
+		proposed_by = excluded.proposed_by
 		ON CONFLICT (run_pk, attempt, caused_by, kind) DO NOTHING`
 
 	messageColumns = `id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference`

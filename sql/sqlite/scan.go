@@ -156,7 +156,7 @@ func scanCommand(s scanner) (c store.Command, err error) {
 	var finding, answered sql.NullString
 	var before, after any
 	err = s.Scan(&c.RunPK, &body, &c.State, &finding, &c.DecidedEpoch, &c.AppliedEpoch, &c.Answer, &before, &after,
-		&answered, &c.Effect, &c.Forecast)
+		&answered, &c.Effect, &c.Forecast, &c.ProposedBy)
 	if err != nil {
 		return c, err
 	}

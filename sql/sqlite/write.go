@@ -146,7 +146,7 @@ func (t *tx) upsertCommand(ctx context.Context, c *store.Command) error {
 	_, err = t.exec(ctx, qUpsertCommand, c.ID, c.RunPK, c.Attempt, c.CausedBy, c.Kind, timeText(c.IssuedAt),
 		optionalNumber(c.Expected), optionalNumber(c.Wanted), body, c.State, optionalText(c.FindingID), c.DecidedEpoch,
 		c.AppliedEpoch, c.Answer, optionalFloat(c.Before), optionalFloat(c.After), optionalTime(c.AnsweredAt), c.Effect,
-		c.Forecast)
+		c.Forecast, c.ProposedBy)
 	return err
 }
 

@@ -155,6 +155,9 @@ type Command struct {
 	After        *float64
 	AnsweredAt   *time.Time
 	Effect       Effect // empty until applied
+	// ProposedBy is who proposed a command that waits, or waited, for a person: "policy".
+	// Empty where nobody was asked. IssuedBy is then who approved it, once someone has.
+	ProposedBy string
 	// Forecast is what the policy expected without the command, as it wrote it down
 	// when it decided: what the effect is judged against.
 	Forecast []byte

@@ -187,3 +187,69 @@ func testReopen(t *testing.T, e Engine) {
 	requireSame(t, want, got)
 	require.NotEmpty(t, got)
 }
+
+// testOneDecides has many people answer one proposal at once, each as ingest does: lock
+// the run, look, write. Exactly one finds it open.
+func testOneDecides(t *testing.T, s store.Store) { decideTogether(t, s, s) }
+
+func testOneDecidesOfTwoStores(t *testing.T, e Engine) {
+	s := e.Open(t)
+	decideTogether(t, s, e.Again(t, s))
+}
+
+func decideTogether(t *testing.T, stores ...store.Store) {
+	t.Helper()
+	key := store.RunKey{Project: "p", ID: "r"}
+	for range 5 {
+		var proposal store.Command
+		run := write(t, stores[0], key, func(r store.RunState) store.Changes {
+			a := anAttempt(r.Run.PK, 1)
+			r.Run.Revision++
+			proposal = aCommand(r.Run, a.ID, r.Run.Revision)
+			proposal.State, proposal.ProposedBy = store.CommandProposed, "policy"
+			return store.Changes{Runs: []store.Run{r.Run}, Attempts: []store.Attempt{a}, Commands: []store.Command{proposal}}
+		})
+		group, ctx := errgroup.WithContext(t.Context())
+		var won [4]bool
+		for i := range won {
+			group.Go(func() (err error) {
+				won[i], err = approve(ctx, stores[i%len(stores)], key, proposal.ID, fmt.Sprint("person", i))
+				return err
+			})
+		}
+		require.NoError(t, group.Wait())
+		commands, err := stores[0].ListCommands(t.Context(), run.PK)
+		require.NoError(t, err)
+		winners := 0
+		for i, w := range won {
+			if w {
+				winners++
+				require.Equal(t, fmt.Sprint("person", i), commands[len(commands)-1].IssuedBy)
+			}
+		}
+		require.Equal(t, 1, winners)
+	}
+}
+
+// approve reports whether it found the proposal open and has sent it.
+func approve(ctx context.Context, s store.Store, key store.RunKey, id, by string) (won bool, err error) {
+	err = s.Ingest(ctx, func(tx store.Tx) error {
+		won = false
+		states, err := tx.LockRuns(ctx, []store.RunKey{key})
+		if err != nil {
+			return err
+		}
+		commands, err := tx.ListCommands(ctx, states[0].Run.PK)
+		if err != nil {
+			return err
+		}
+		for _, c := range commands {
+			if c.ID == id && c.State == store.CommandProposed {
+				c.State, c.IssuedBy, won = store.CommandSent, by, true
+				return tx.Write(ctx, store.Changes{Commands: []store.Command{c}})
+			}
+		}
+		return nil
+	})
+	return won && err == nil, err
+}

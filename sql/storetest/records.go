@@ -59,6 +59,7 @@ func everything(r store.RunState) store.Changes {
 	command := aCommand(run, first.ID, 2)
 	command.FindingID, command.State, command.AppliedEpoch, command.Answer = finding.ID, store.CommandApplied, new(6), "as asked"
 	command.Before, command.After, command.AnsweredAt, command.Effect = new(0.1), new(0.05), new(at(time.Hour)), store.EffectPending
+	command.IssuedBy, command.ProposedBy = "ana", "policy"
 	message := aMessage(finding, "team", store.MessageFiring)
 	return store.Changes{
 		Runs: []store.Run{run}, Attempts: []store.Attempt{second, first},

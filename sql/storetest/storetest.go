@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"AnIngestSeesItsOwnWrites":        testOwnWrites,
 		"IngestsOfOneRunFollowEachOther":  testSerial,
 		"IngestsInAnyOrderDoNotDeadlock":  testNoDeadlock,
+		"OneOfManyDecidesOnAProposal":     testOneDecides,
 		"CancelledIngest":                 testCancelled,
 		"HeldEventsWaitAndGo":             testHeld,
 		"DeliveriesAreRecorded":           testDeliveries,
@@ -74,6 +75,7 @@ func RunEngine(t *testing.T, e Engine) {
 		"TheViewShowsEveryValue":      testView,
 		"AStoreIsOpenedAgain":         testReopen,
 		"TwoStoresAtWorkOnOneRun":     testTwoStores,
+		"OneOfTwoStoresDecides":       testOneDecidesOfTwoStores,
 		"TheViewAgreesWithTheCurve":   testViewIsCurve,
 		"NonFiniteColumnsAreReadable": testReadable,
 	} {
