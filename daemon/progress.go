@@ -88,9 +88,15 @@ func (p progress) command(ctx context.Context, t ingest.NewsType, c *store.Comma
 		attrs = append(attrs, slog.String("state", string(c.State)))
 		attrs = rate(rate(attrs, "before", c.Before), "after", c.After)
 		p.log.LogAttrs(ctx, slog.LevelInfo, "command answered", said(attrs, "answer", c.Answer)...)
+	case ingest.NewsCommandApproved:
+		attrs = rate(rate(attrs, "from", number(c.Expected)), "to", number(c.Wanted))
+		p.log.LogAttrs(ctx, slog.LevelInfo, "command approved", said(attrs, "by", c.IssuedBy)...)
 	default: // decided
 		attrs = rate(rate(attrs, "from", number(c.Expected)), "to", number(c.Wanted))
 		attrs = said(append(attrs, slog.Int("epoch", c.DecidedEpoch)), "reason", c.Reason)
+		if c.IssuedBy != contract.ByPolicy {
+			attrs = said(attrs, "by", c.IssuedBy)
+		}
 		if c.State == store.CommandProposed {
 			p.log.LogAttrs(ctx, slog.LevelInfo, "command proposed", attrs...)
 			return

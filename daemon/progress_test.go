@@ -25,6 +25,8 @@ func TestProgressIsALineEach(t *testing.T) {
 	over.ResolvedEpoch = &epoch
 	decided := store.Command{Command: contract.Command{Kind: contract.KindReduceLR, Expected: &from, Wanted: &to, Reason: "lr_too_high"}, State: store.CommandSent, DecidedEpoch: 6}
 	proposed, applied, refused, judged := decided, decided, decided, decided
+	approved := decided
+	approved.IssuedBy = "ana"
 	proposed.State = store.CommandProposed
 	applied.State, applied.Before, applied.After = store.CommandApplied, &before, &after
 	refused.State, refused.Answer = store.CommandRefused, "below min_lr"
@@ -45,6 +47,8 @@ func TestProgressIsALineEach(t *testing.T) {
 		{ingest.News{Type: ingest.NewsFindingResolved, Finding: &over}, `INFO "finding resolved" run=r1 kind=lr_too_high metric=loss epoch=9`},
 		{ingest.News{Type: ingest.NewsCommandDecided, Command: &decided}, `INFO "command decided" run=r1 kind=reduce_lr from=0.5 to=0.15 epoch=6 reason=lr_too_high`},
 		{ingest.News{Type: ingest.NewsCommandDecided, Command: &proposed}, `INFO "command proposed" run=r1 kind=reduce_lr`},
+		{ingest.News{Type: ingest.NewsCommandDecided, Command: &approved}, `INFO "command decided" run=r1 kind=reduce_lr from=0.5 to=0.15 epoch=6 reason=lr_too_high by=ana`},
+		{ingest.News{Type: ingest.NewsCommandApproved, Command: &approved}, `INFO "command approved" run=r1 kind=reduce_lr from=0.5 to=0.15 by=ana`},
 		{ingest.News{Type: ingest.NewsCommandAnswered, Command: &applied}, `INFO "command answered" run=r1 kind=reduce_lr state=applied before=0.5 after=0.15`},
 		{ingest.News{Type: ingest.NewsCommandAnswered, Command: &refused}, `INFO "command answered" run=r1 kind=reduce_lr state=refused answer="below min_lr"`},
 		{ingest.News{Type: ingest.NewsCommandJudged, Command: &judged}, `INFO "command judged" run=r1 kind=reduce_lr effect=no_difference`},

@@ -16,9 +16,10 @@ type memory struct {
 	commands []store.Command // of the whole run, oldest first
 
 	// The rest is there once the run was folded into: monitor is nil before.
-	monitor  *detectors.Monitor
-	findings []store.Finding   // all that are stored, oldest first
-	recent   []detectors.Epoch // the end of the curve
+	monitor   *detectors.Monitor
+	findings  []store.Finding   // all that are stored, oldest first
+	recent    []detectors.Epoch // the end of the curve
+	untrained *float64          // the loss before any update, where it is known
 }
 
 // cache keeps the memories of the runs last used. Who takes one has it alone and may

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -200,6 +201,9 @@ func (v *visit) findingAt(k detectors.Key) int {
 func (v *visit) push(ctx context.Context, e detectors.Epoch) error {
 	m := v.mem
 	if n := len(m.recent); n == 0 || m.recent[n-1].Attempt == e.Attempt {
+		if n == 0 {
+			m.untrained = untrained(e)
+		}
 		if n >= 2*RecentEpochs {
 			m.recent = slices.Clone(m.recent[n-RecentEpochs+1:])
 		}
@@ -217,9 +221,22 @@ func (v *visit) push(ctx context.Context, e detectors.Epoch) error {
 
 func (v *visit) setRecent(all []store.Epoch) {
 	curve := store.Curve(all)
+	v.mem.untrained = nil
+	if len(curve) > 0 {
+		v.mem.untrained = untrained(Epoch(curve[0]))
+	}
 	curve = curve[max(len(curve)-RecentEpochs, 0):]
 	v.mem.recent = make([]detectors.Epoch, len(curve))
 	for i, e := range curve {
 		v.mem.recent[i] = Epoch(e)
 	}
+}
+
+// untrained is the loss before any update that the first epoch of a curve tells; nil where
+// it does not, and where an earlier fit has trained the model.
+func untrained(first detectors.Epoch) *float64 {
+	if first.Epoch != 0 || math.IsNaN(first.FirstBatchLoss) {
+		return nil
+	}
+	return &first.FirstBatchLoss
 }

@@ -26,7 +26,8 @@ const (
 	NewsFindingEscalated NewsType = "finding_escalated"
 	NewsFindingResolved  NewsType = "finding_resolved"
 	NewsCommandDecided   NewsType = "command_decided"
-	NewsCommandAnswered  NewsType = "command_answered" // applied, refused, expired, reverted
+	NewsCommandApproved  NewsType = "command_approved" // a proposal, by a person
+	NewsCommandAnswered  NewsType = "command_answered" // applied, refused, expired, reverted; a proposal declined
 	NewsCommandJudged    NewsType = "command_judged"   // its effect is known
 )
 
@@ -79,6 +80,8 @@ func (v *visit) newsOfCommand(was *store.Command, is store.Command) {
 	switch {
 	case was == nil:
 		v.news = append(v.news, News{Type: NewsCommandDecided, Command: &is})
+	case was.State == store.CommandProposed && is.State == store.CommandSent:
+		v.news = append(v.news, News{Type: NewsCommandApproved, Command: &is})
 	case was.State != is.State:
 		v.news = append(v.news, News{Type: NewsCommandAnswered, Command: &is})
 	case was.Effect != is.Effect:

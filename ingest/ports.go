@@ -21,8 +21,11 @@ type Situation struct {
 	Seq int64
 	// Recent holds the run's last epochs in order of training, RecentEpochs at most;
 	// epochs that a later attempt replaced are left out.
-	Recent   []detectors.Epoch
-	Findings []store.Finding
+	Recent []detectors.Epoch
+	// Untrained is the loss of the run's first batch, before any update; nil where it is
+	// not known.
+	Untrained *float64
+	Findings  []store.Finding
 	// Changes are what the event just folded did to the findings.
 	Changes  []detectors.Change
 	Commands []store.Command // of the whole run, oldest first

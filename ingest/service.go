@@ -105,6 +105,8 @@ type errand struct {
 	saidAt int64
 	// clock is what the monitor is ticked with, once it is rebuilt; nil: it is not.
 	clock *detectors.Clock
+	// act decides on a person's wish; nil: there is none.
+	act func(Situation) ([]store.Command, error)
 	// lost: the run is lost when nothing was heard of it since; zero: it is not.
 	lost time.Time
 }
@@ -159,10 +161,11 @@ func (s *Service) transact(ctx context.Context, errands []errand, refused []*arr
 	s.commits.Add(1)
 	for _, v := range visits {
 		v.mem.revision = v.run.Revision
-		if v.run.State == store.StateRunning {
-			s.cache.put(v.key(), v.mem)
-		}
+		v.sends = v.toSend()
 		s.agenda.note(v)
+		if v.run.State == store.StateRunning {
+			s.cache.put(v.key(), v.mem) // from here on another visit may have it
+		}
 	}
 	s.tell(ctx, visits)
 	return visits, nil
@@ -179,7 +182,7 @@ func (s *Service) send(ctx context.Context, visits []*visit) {
 		return
 	}
 	for _, v := range visits {
-		for _, c := range v.toSend() {
+		for _, c := range v.sends {
 			if err := s.sender.SendCommand(ctx, c.Command); err != nil {
 				// It goes out again with the run's next sign of life.
 				s.log.WarnContext(ctx, "command not sent", "project", c.Project, "run", c.Run, "command", c.ID, "error", err)

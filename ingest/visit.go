@@ -45,6 +45,7 @@ type visit struct {
 	counts    map[string]int // events folded or held, by type
 	was       store.Run      // the run before
 	news      []News         // of findings and commands, in order
+	sends     []store.Command
 }
 
 func (s *Service) newVisit(tx store.Tx, state store.RunState, now time.Time) *visit {
@@ -86,6 +87,9 @@ func (v *visit) do(ctx context.Context, e errand) error {
 		}
 	}
 	v.expire()
+	if e.act != nil {
+		return v.act(ctx, e.act)
+	}
 	return nil
 }
 

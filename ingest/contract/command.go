@@ -14,6 +14,9 @@ const (
 	KindRevert   CommandKind = "revert"    // take an earlier command back
 )
 
+// ByPolicy is who issues what the daemon decides by itself; no person goes by that name.
+const ByPolicy = "policy"
+
 // Command is one message of the daemon to a run. The run applies it at most once,
 // at an epoch boundary, and only while all of Expected, the bounds and the expiry
 // hold; otherwise it answers why not.
@@ -44,7 +47,7 @@ type Command struct {
 	// Bounds repeats the bounds the daemon decided within.
 	Bounds Control `json:"bounds,omitzero"`
 	Reason string  `json:"reason,omitempty"`
-	// IssuedBy is "policy" or the name of a person.
+	// IssuedBy is ByPolicy or the name of a person.
 	IssuedBy     string    `json:"issued_by,omitempty"`
 	IssuedAt     time.Time `json:"issued_at"`
 	ExpiresAt    time.Time `json:"expires_at"`

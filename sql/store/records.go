@@ -163,6 +163,12 @@ type Command struct {
 	Forecast []byte
 }
 
+// AwaitsPerson reports whether the command is a proposal that a person may approve or
+// decline. One made in shadow mode is none: it only says what would have been done.
+func (c *Command) AwaitsPerson() bool {
+	return c.State == CommandProposed && c.Bounds.Mode == contract.ModeAsk
+}
+
 // MessageState is where a message to people stands.
 type MessageState string
 
