@@ -129,8 +129,9 @@ func TestFactsAlone(t *testing.T) {
 		{"targets not finite", head(mse, "null", "1", "linear", `"y":{"shape":[9],"non_finite":2}`), "targets_not_finite"},
 		{"inputs not finite", head(mse, "null", "1", "linear", `"x":{"shape":[9,3],"non_finite":2}`), "inputs_not_finite"},
 		// Metrics.
-		{"accuracy of numbers", head(mse, "null", "1", "linear", y(yNumbers), `"metrics":["mae","accuracy"]`), "accuracy_of_numbers"},
-		{"accuracy of numbers, told", head(mse, "null", "1", "linear", `"task":"regression"`, `"metrics":["acc"]`), "accuracy_of_numbers"},
+		{"accuracy of numbers", head(mse, "null", "1", "linear", y(yNumbers), `"metrics":["mae","accuracy"]`), ""},
+		{"accuracy of numbers, told", head(mse, "null", "1", "linear", `"task":"regression"`, `"metrics":["acc"]`), ""},
+		{"accuracy of numbers that are classes", head(mse, "null", "1", "sigmoid", `"task":"multiclass"`, y(yNumbers), `"metrics":["acc"]`), "targets_out_of_reach"},
 		{"binary accuracy of classes", head(cce, "false", "10", "softmax", `"metrics":["binary_accuracy"]`), "wrong_accuracy"},
 		{"categorical accuracy of one", head(bce, "false", "1", "sigmoid", y(yBinary), `"metrics":["CategoricalAccuracy"]`), "wrong_accuracy"},
 		{"sparse accuracy of one-hot", head(cce, "false", "3", "softmax", y(yOneHot), `"metrics":["sparse_categorical_accuracy"]`), "wrong_accuracy"},
@@ -154,11 +155,20 @@ func TestFactsAlone(t *testing.T) {
 
 func TestInformationIsNoVerdict(t *testing.T) {
 	t.Parallel()
-	m := newMonitor(t, nil)
-	changes := m.Start("a", contract.Facts{Task: "multilabel", OutputUnits: 5, OutputActivation: "sigmoid", Loss: "bce", MetricNames: []string{"accuracy"}})
-	require.Len(t, changes, 1)
-	require.Equal(t, detectors.SeverityInfo, changes[0].Finding.Severity)
-	require.Equal(t, detectors.KindHealthy, m.Verdict().Kind)
+	for _, f := range []contract.Facts{
+		{Task: "multilabel", OutputUnits: 5, OutputActivation: "sigmoid", Loss: "bce", MetricNames: []string{"accuracy"}},
+		{Task: "regression", OutputUnits: 1, OutputActivation: "linear", Loss: "mse", MetricNames: []string{"mae", "accuracy"}},
+	} {
+		m := newMonitor(t, nil)
+		changes := m.Start("a", f)
+		require.Len(t, changes, 1)
+		require.Equal(t, detectors.SeverityInfo, changes[0].Finding.Severity)
+		m.Fold(of("a", 0, 1))
+		v := m.Verdict()
+		require.Equal(t, detectors.KindHealthy, v.Kind)
+		require.Contains(t, v.Summary, "Besides: "+changes[0].Finding.Summary)
+		require.Equal(t, changes[0].Finding.Advice, v.Advice)
+	}
 }
 
 func oneSoftmaxUnit(initial int) contract.Facts {

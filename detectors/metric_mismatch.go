@@ -16,7 +16,7 @@ var metricMismatchDetector = &detector{
 		Meaning:  "A metric does not fit what is learnt (an accuracy of numbers), or its values are impossible: an accuracy above 1, a cross-entropy below 0.",
 		Severity: SeverityWarning, MinEpochs: 0,
 		Reasons: []Reason{
-			{reasonAccuracyOfNumbers, "an accuracy as the metric of a regression: information where inputs are reconstructed"},
+			{reasonAccuracyOfNumbers, "an accuracy as the metric of numbers: information, where the loss is one of numbers too"},
 			{reasonWrongAccuracy, "an accuracy for another kind of targets: single units of a softmax counted, classes of one unit, class numbers against one-hot rows"},
 			{reasonTopOfSeveral, "accuracy of several labels at once looks at the largest only: information"},
 			{reasonAboveOne, "a share, such as accuracy, above 1 that is no percentage, or above 100"},
@@ -110,12 +110,13 @@ func accuracyOfNumbers(f *facts, name string) opinion {
 	}
 	advice := []string{adviseError}
 	summary := name + " counts answers that hit a class; of numbers it says nothing, and stays near 0."
-	if classes || !f.y.fractions() && f.y.known {
+	if classes {
 		summary = fmt.Sprintf("%s of one unit against %d class numbers counts only answers near 0 and 1.", name, f.y.distinct)
 		advice = []string{adviseMany, adviseError}
 	}
-	if f.y.known && f.y.width >= 8 && f.last() == "sigmoid" { // inputs reconstructed
-		return aside(reasonAccuracyOfNumbers, 0.6, summary, advice...)
+	if f.distance() && !classes {
+		// Head and loss may well be sound, and nothing is learnt worse for it.
+		return aside(reasonAccuracyOfNumbers, 0.85, summary, advice...)
 	}
 	return warn(reasonAccuracyOfNumbers, 0.85, summary, advice...)
 }

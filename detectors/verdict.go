@@ -85,10 +85,18 @@ func climbBeforeStandstill(ranked []Finding) {
 	}
 }
 
-// aRemark reports whether a finding is information on the configuration or the very start,
-// which is no news of how the run goes.
+// aRemark reports whether a finding is information that is no news of how the run goes: on
+// the configuration or the very start, on one epoch, on what is usual with dropout. A run with
+// nothing else is healthy.
 func aRemark(f *Finding) bool {
-	return f.Severity == SeverityInfo && (f.Kind == KindHeadLossMismatch || f.Kind == KindMetricMismatch || f.Kind == KindInitialLoss)
+	if f.Severity != SeverityInfo {
+		return false
+	}
+	switch f.Kind {
+	case KindHeadLossMismatch, KindMetricMismatch, KindInitialLoss, KindValBetterThanTrain, KindSpike, KindSlowEpoch:
+		return true
+	}
+	return false
 }
 
 // follows reports whether a finding of kind b is no news beside one of kind a.
@@ -135,6 +143,10 @@ func (m *Monitor) healthy(all []Finding) Verdict {
 	if i := slices.IndexFunc(all, func(f Finding) bool { return f.Severity != SeverityInfo && f.ResolvedEpoch != nil }); i >= 0 {
 		f := all[i]
 		v.Summary += fmt.Sprintf(" Over since epoch %d: %s", *f.ResolvedEpoch, f.Summary)
+	}
+	if i := slices.IndexFunc(all, func(f Finding) bool { return f.Firing() && aRemark(&f) }); i >= 0 {
+		v.Summary += " Besides: " + all[i].Summary
+		v.Advice = slices.Clone(all[i].Advice)
 	}
 	return v
 }
