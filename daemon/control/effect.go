@@ -30,6 +30,8 @@ type forecast struct {
 	Before contract.Number `json:"before"` // median of the epochs before it
 	Noise  contract.Number `json:"noise"`  // standard deviation of one epoch
 	From   int             `json:"from"`   // epochs it rests on
+	// Judged is what came after the command, once its effect was told.
+	Judged *judgement `json:"judged,omitempty"`
 }
 
 // forecastFrom reads the last epochs: their median, moved on by the trend where the curve
@@ -51,7 +53,7 @@ func forecastFrom(recent []detectors.Epoch, metric string) forecast {
 		was, is := median(v[:half]), median(v[len(v)-half:])
 		level = ahead(was, is, float64(len(v)-half), float64(half+judgeEpochs)/2)
 	}
-	return forecast{metric, contract.Number(level), contract.Number(before), contract.Number(noise), len(v)}
+	return forecast{Metric: metric, Level: contract.Number(level), Before: contract.Number(before), Noise: contract.Number(noise), From: len(v)}
 }
 
 // falling reports whether a series goes down in all steps but one at most: a swing that
@@ -114,9 +116,9 @@ func judge(s ingest.Situation) []store.Command {
 				break
 			}
 		}
-		effect := effectOf(cmd, s.Recent, end, s.Run.State != store.StateRunning)
+		effect, j := effectOf(cmd, s.Recent, end, s.Run.State != store.StateRunning)
 		if effect != cmd.Effect {
-			cmd.Effect = effect
+			cmd.Effect, cmd.Forecast = effect, withJudgement(cmd.Forecast, j)
 			out = append(out, cmd)
 		}
 	}
@@ -124,11 +126,12 @@ func judge(s ingest.Situation) []store.Command {
 }
 
 // effectOf compares the epochs trained with the new rate, up to the next change, with the
-// forecast. It is pending until judgeEpochs have ended, or the run has.
-func effectOf(cmd store.Command, recent []detectors.Epoch, end int, ended bool) store.Effect {
+// forecast, and returns the numbers beside the effect. It is pending until judgeEpochs have
+// ended, or the run has.
+func effectOf(cmd store.Command, recent []detectors.Epoch, end int, ended bool) (store.Effect, *judgement) {
 	var f forecast
 	if err := json.Unmarshal(cmd.Forecast, &f); err != nil || math.IsNaN(float64(f.Level)) {
-		return store.EffectNoDifference // nothing to compare with: nothing is claimed
+		return store.EffectNoDifference, nil // nothing to compare with: nothing is claimed
 	}
 	var after []float64
 	before := float64(f.Before)
@@ -150,27 +153,36 @@ func effectOf(cmd store.Command, recent []detectors.Epoch, end int, ended bool) 
 		}
 	}
 	if len(after) == 0 || len(after) < judgeEpochs && !ended {
-		return store.EffectPending
+		return store.EffectPending, nil
 	}
+	n := min(len(after), judgeEpochs)
+	if math.IsInf(float64(f.Level), 1) {
+		n = len(after)
+	}
+	now := median(after[:n])
+	below, above := f.bounds(n, before)
+	j := &judgement{After: contract.Number(now), Epochs: n, Below: contract.Number(below), Above: contract.Number(above)}
+	switch {
+	case now < below:
+		return store.EffectHelped, j
+	case now > above:
+		return store.EffectHurt, j
+	}
+	return store.EffectNoDifference, j
+}
+
+// bounds returns the level below which a median of n epochs after a command has helped, and
+// the one above which it has hurt; before is what it was before.
+func (f forecast) bounds(n int, before float64) (helped, hurt float64) {
 	level, noise := float64(f.Level), float64(f.Noise)
 	if math.IsInf(level, 1) {
-		if math.IsInf(median(after), 1) {
-			return store.EffectNoDifference
-		}
-		return store.EffectHelped
+		return level, level // any number is better than none, and nothing is worse
 	}
 	// The standard error of the difference of two medians (of n normal values: 1.253 σ/√n).
-	n, m := float64(min(len(after), judgeEpochs)), float64(max(f.From, 1))
-	margin := max(1.253*noise*math.Sqrt(1/n+1/m), leastChange*math.Abs(level))
-	switch now := median(after[:int(n)]); {
-	case now < level-margin:
-		return store.EffectHelped
-	case now > before+2*margin:
-		// Worse than it was, not only than it would have become; and by more than praise
-		// takes: a cut that hurts is rare.
-		return store.EffectHurt
-	}
-	return store.EffectNoDifference
+	margin := max(1.253*noise*math.Sqrt(1/float64(n)+1/float64(max(f.From, 1))), leastChange*math.Abs(level))
+	// Hurt is worse than it was, not only than it would have become; and by more than praise
+	// takes: a cut that hurts is rare.
+	return level - margin, before + 2*margin
 }
 
 // tail returns up to n last finite values of a metric.

@@ -40,22 +40,6 @@ type RunFinding struct {
 	Finding
 }
 
-// Command is a command with what became of it.
-type Command struct {
-	ID           string               `json:"id"`
-	Kind         contract.CommandKind `json:"kind"`
-	From         *contract.Number     `json:"from"`
-	To           *contract.Number     `json:"to"`
-	State        store.CommandState   `json:"state"`
-	Reason       string               `json:"reason"`
-	Finding      *string              `json:"finding"`
-	DecidedEpoch int                  `json:"decided_epoch"`
-	AppliedEpoch *int                 `json:"applied_epoch"`
-	Effect       *store.Effect        `json:"effect"`           // null until applied
-	Answer       string               `json:"answer,omitempty"` // why it was refused or expired
-	IssuedBy     string               `json:"issued_by,omitempty"`
-}
-
 // Message is a message to people.
 type Message struct {
 	Receiver  string             `json:"receiver"`
@@ -129,8 +113,9 @@ func LoadRun(ctx context.Context, st store.Store, project, id string, cfg detect
 		doc.Findings = append(doc.Findings, RunFinding{f.ID, state, findingOf(f.Finding)})
 	}
 	for _, c := range commands {
-		doc.Commands = append(doc.Commands, commandOf(c))
+		doc.Commands = append(doc.Commands, CommandOf(c))
 	}
+	markReverted(doc.Commands)
 	for _, m := range messages {
 		doc.Messages = append(doc.Messages, messageOf(m))
 	}
@@ -219,26 +204,6 @@ func number(v *float64) *contract.Number {
 	}
 	n := contract.Number(*v)
 	return &n
-}
-
-func commandOf(c store.Command) Command {
-	out := Command{
-		ID: c.ID, Kind: c.Kind, From: c.Expected, To: c.Wanted, State: c.State, Reason: c.Reason, Answer: c.Answer,
-		IssuedBy: c.IssuedBy, DecidedEpoch: c.DecidedEpoch, AppliedEpoch: c.AppliedEpoch,
-	}
-	if c.Before != nil && c.State == store.CommandApplied {
-		out.From = number(c.Before)
-	}
-	if c.After != nil && c.State == store.CommandApplied {
-		out.To = number(c.After)
-	}
-	if c.FindingID != "" {
-		out.Finding = &c.FindingID
-	}
-	if c.Effect != "" {
-		out.Effect = &c.Effect
-	}
-	return out
 }
 
 func messageOf(m store.Message) Message {

@@ -67,6 +67,20 @@ func changes(one, two store.Run) store.Changes {
 	applied, refused := command("c1", store.CommandApplied, 3), command("c2", store.CommandRefused, 4)
 	applied.AppliedEpoch, applied.Before, applied.After, applied.Effect = new(3), new(0.100000001), new(0.0500000007), store.EffectHelped
 	refused.Answer = "the learning rate is 0.05, not 0.1"
+	applied.Forecast = []byte(`{"metric":"loss","level":0.62,"before":0.65,"noise":0.02,"from":6,"judged":{"after":0.41,"epochs":3,"below":0.58,"above":0.75}}`)
+	hurt, back := command("c3", store.CommandReverted, 5), command("c4", store.CommandApplied, 6)
+	hurt.Kind, hurt.AppliedEpoch, hurt.Before, hurt.After, hurt.Effect = contract.KindRollback, new(4), new(0.05), new(0.01), store.EffectHurt
+	hurt.IssuedBy, hurt.ProposedBy, hurt.Answer = "ana", "policy", "back to the weights of epoch 1 (loss 0.85)"
+	hurt.Forecast = []byte(`{"metric":"loss","level":0.4,"before":0.4,"noise":0,"from":6,"judged":{"after":0.9,"epochs":3,"below":0.396,"above":0.408}}`)
+	back.Kind, back.Reverts, back.FindingID, back.Reason = contract.KindRevert, "c3", "", "it hurt"
+	back.AppliedEpoch, back.Before, back.After, back.Effect, back.AnsweredAt = new(5), new(0.01), new(0.05), store.EffectPending, new(start.Add(time.Second))
+	proposal := command("c5", store.CommandProposed, 7)
+	proposal.ProposedBy, proposal.Bounds.Mode = "policy", contract.ModeAsk
+	proposal.Forecast = []byte(`{"metric":"loss","level":0.62,"before":0.65,"noise":0.02,"from":6}`)
+	shadow := command("c6", store.CommandProposed, 8)
+	shadow.Bounds.Mode, shadow.Optimizer = contract.ModeShadow, "g_opt"
+	stop := command("c7", store.CommandSent, 9)
+	stop.Kind, stop.Expected, stop.Wanted, stop.IssuedBy, stop.Reason, stop.FindingID = contract.KindStop, nil, nil, "bob", "", ""
 	return store.Changes{
 		Runs: []store.Run{one, two},
 		Attempts: []store.Attempt{
@@ -82,7 +96,7 @@ func changes(one, two store.Run) store.Changes {
 			Kind: "divergence", Metric: "loss", Severity: "critical", OnsetEpoch: 1, FiredEpoch: 2, ResolvedEpoch: new(2), Confidence: 0.9,
 			Reason: "grows", Summary: "loss grew.", Evidence: map[string]contract.Number{"now": contract.Number(math.Inf(1))}, Advice: []string{"Lower it."},
 		}}},
-		Commands: []store.Command{applied, refused},
+		Commands: []store.Command{applied, refused, hurt, back, proposal, shadow, stop},
 		Messages: []store.Message{{
 			ID: "m1", RunPK: one.PK, FindingID: "f1", Receiver: "team", Channel: "slack", Event: store.MessageFiring,
 			State: store.MessageQueued, CreatedAt: start,

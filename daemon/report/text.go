@@ -102,7 +102,7 @@ func (d RunDocument) WriteText(w io.Writer, o TextOptions) error {
 	}
 	p.curves(points, onsetOf(d.Verdict, findings), rates)
 	p.findings(findings, d.Verdict.Summary)
-	p.commands(d.Commands)
+	p.commands(d.Commands, d.Findings)
 	p.messages(d.Messages, d.Findings)
 	p.advice(d.Verdict.Advice)
 	return p.writeTo(w)
@@ -130,58 +130,6 @@ func stateText(r Run) string {
 		return string(r.State) + " since " + r.StartedAt.Format(time.RFC3339)
 	}
 	return fmt.Sprintf("%s at %s after %s", r.State, r.EndedAt.Format(time.RFC3339), r.EndedAt.Sub(r.StartedAt).Round(time.Second/10))
-}
-
-func (p *page) commands(cs []Command) {
-	if len(cs) == 0 {
-		return
-	}
-	p.blank()
-	p.heading("Commands")
-	indent := strings.Repeat(" ", 11)
-	for _, c := range cs {
-		text := words(c.Kind)
-		if c.From != nil && c.To != nil {
-			text += fmt.Sprintf(" %s → %s", short(float64(*c.From)), short(float64(*c.To)))
-		}
-		p.line("  %s %s", p.paint(commandStyle(c.State), fmt.Sprintf("%-8s", c.State)), p.paint(bold, text))
-		when := fmt.Sprintf("decided after epoch %d", c.DecidedEpoch)
-		if c.AppliedEpoch != nil {
-			when += fmt.Sprintf(", in force from epoch %d", *c.AppliedEpoch)
-		}
-		if c.Effect != nil {
-			when += ": " + effectText(*c.Effect)
-		}
-		p.wrapped(indent, when, "")
-		if c.Answer != "" {
-			p.wrapped(indent, c.Answer, "")
-		}
-		p.wrapped(indent, "because: "+c.Reason, dim)
-	}
-}
-
-func commandStyle(s store.CommandState) string {
-	switch s {
-	case store.CommandApplied:
-		return green
-	case store.CommandRefused, store.CommandExpired:
-		return red
-	case store.CommandReverted, store.CommandProposed:
-		return yellow
-	}
-	return dim
-}
-
-func effectText(e store.Effect) string {
-	switch e {
-	case store.EffectPending:
-		return "too early to say whether it helped"
-	case store.EffectHelped:
-		return "helped"
-	case store.EffectHurt:
-		return "hurt"
-	}
-	return "made no difference"
 }
 
 func (p *page) messages(ms []Message, about []RunFinding) {
