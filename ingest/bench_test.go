@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/store"
 )
 
 // BenchmarkStore is the rate of events through one worker to SQLite, in full batches of
@@ -76,4 +77,59 @@ func BenchmarkWatch(b *testing.B) {
 	for b.Loop() {
 		require.NoError(b, w.look(b.Context()))
 	}
+}
+
+// BenchmarkRebuild is what it takes to bring monitors back that are not in memory, of runs
+// of 30 epochs on SQLite, beside reading their rows alone. A hundred thousand runs take a
+// hundred thousand times what one takes: nothing is shared between them.
+func BenchmarkRebuild(b *testing.B) {
+	const n, epochs = 200, 30
+	s := service(b, Options{Store: onSQLite(b).Store, Now: time.Now, Announcer: toTeam{}})
+	keys := make([]store.RunKey, n)
+	for i := range keys {
+		r := newTrainer(fmt.Sprint("r", i), first).started()
+		for e := range epochs {
+			r.epochs(e, 1/float64(e+1))
+		}
+		deliver(b.Context(), b, s, r.out...)
+		keys[i] = store.RunKey{Project: "default", ID: fmt.Sprint("r", i)}
+	}
+	each := func(b *testing.B, do func(v *visit) error) {
+		b.Helper()
+		for b.Loop() {
+			require.NoError(b, s.store.Ingest(b.Context(), func(tx store.Tx) error {
+				states, err := tx.LockRuns(b.Context(), keys)
+				if err != nil {
+					return err
+				}
+				for _, state := range states {
+					v := s.newVisit(tx, state, time.Now())
+					v.mem = &memory{}
+					if err := do(v); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+		}
+		b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "runs/s")
+	}
+	b.Run("read", func(b *testing.B) {
+		each(b, func(v *visit) error {
+			all, err := v.tx.ListEpochs(b.Context(), v.run.PK)
+			require.Len(b, all, epochs)
+			if err != nil {
+				return err
+			}
+			_, err = v.tx.ListFindings(b.Context(), v.run.PK)
+			return err
+		})
+	})
+	b.Run("rebuild", func(b *testing.B) {
+		each(b, func(v *visit) error {
+			err := v.rebuild(b.Context())
+			require.Equal(b, epochs, v.mem.monitor.Epochs())
+			return err
+		})
+	})
 }
