@@ -36,12 +36,14 @@ type dot struct{ X, Y string }
 
 type tick struct{ At, Text string }
 
-// onsetMark is where the trouble began; its label keeps off the ends.
-type onsetMark struct{ At, Label, Text string }
+// onsetMark is where the trouble began, and how far it is from there to the end of the plot; its
+// label keeps off the ends.
+type onsetMark struct{ At, Width, Label, Text string }
 
 const (
 	chartLeft  = 58.  // of the plot: the numbers stand to the left of it
 	chartRight = 630. // some room for the last dot
+	chartEnd   = 640. // of the grid
 	chartTop   = 8.
 	chartBase  = 148. // below it the epochs
 	maxDots    = 60   // epochs that get a dot each
@@ -98,7 +100,7 @@ func (c *chart) draw(points []point, rows map[string][]float64, onset *int) {
 	}
 	if onset != nil && *onset >= c.First && *onset <= c.Last {
 		at := x(*onset)
-		c.Onset = &onsetMark{unit(at), unit(min(max(at, chartLeft+70), chartRight-90)), fmt.Sprintf("epoch %d", *onset)}
+		c.Onset = &onsetMark{unit(at), unit(chartEnd - at), unit(min(max(at, chartLeft+70), chartRight-90)), fmt.Sprintf("epoch %d", *onset)}
 	}
 }
 
