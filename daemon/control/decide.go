@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -50,36 +49,40 @@ var _ ingest.Policy = (*Controller)(nil)
 // New returns a controller that acts within the policy, which must be valid.
 func New(p Policy) *Controller { return &Controller{policy: p} }
 
-// Decide returns commands whose effect can now be judged, and at most one new one.
+// Decide returns commands whose effect can now be judged, proposals that have lapsed, and at
+// most one new one.
 func (c *Controller) Decide(s ingest.Situation) []store.Command {
-	judged := judge(s)
+	changed := append(judge(s), lapsed(s)...)
 	all := slices.Clone(s.Commands)
-	for _, j := range judged {
+	for _, j := range changed {
 		i := slices.IndexFunc(all, func(o store.Command) bool { return o.ID == j.ID })
 		all[i] = j
 	}
-	if cut, ok := c.cut(s, all); ok {
-		return append(judged, cut)
-	}
-	return judged
-}
-
-// cut decides whether the rate is to be cut now. commands are those of the run as judged
-// so far.
-func (c *Controller) cut(s ingest.Situation, commands []store.Command) (store.Command, bool) {
 	if s.Replaying || len(s.Recent) == 0 || s.Attempt.Started == nil || s.Run.State != store.StateRunning {
-		return store.Command{}, false
+		return changed
 	}
-	last := s.Recent[len(s.Recent)-1]
-	if last.Attempt != s.Attempt.ID || last.Seq != s.Seq {
-		return store.Command{}, false // only the end of an epoch is a time to decide
+	if last := s.Recent[len(s.Recent)-1]; last.Attempt != s.Attempt.ID || last.Seq != s.Seq {
+		return changed // only the end of an epoch is a time to decide
 	}
 	b := c.policy.narrow(s.Attempt.Started.Control)
 	if b.Mode == contract.ModeOff {
-		return store.Command{}, false
+		return changed
 	}
+	if back, ok := takeBack(s, all, b); ok {
+		return append(changed, back)
+	}
+	if cut, ok := cut(s, all, b); ok {
+		return append(changed, cut)
+	}
+	return changed
+}
+
+// cut decides at the end of an epoch whether the rate is to be cut. commands are those of
+// the run as judged so far.
+func cut(s ingest.Situation, commands []store.Command, b contract.Control) (store.Command, bool) {
+	last := s.Recent[len(s.Recent)-1]
 	f, ok := cause(s.Findings)
-	if !ok || !mayCut(commands, s, b) || recovering(commands, s.Recent, metricOf(f)) {
+	if !ok || !mayCut(commands, s, b) || declinedFor(commands, f) || recovering(commands, s.Recent, metricOf(f)) {
 		return store.Command{}, false
 	}
 	kind, ok := remedy(f, commands, s.Recent, b)
@@ -157,7 +160,10 @@ func cause(findings []store.Finding) (store.Finding, bool) {
 func mayCut(commands []store.Command, s ingest.Situation, b contract.Control) bool {
 	used, failed, refused := 0, 0, 0
 	for _, cmd := range commands {
-		if cmd.Kind != contract.KindReduceLR && cmd.Kind != contract.KindSetLR && cmd.Kind != contract.KindRollback {
+		if cmd.Kind == contract.KindRevert && holdsBack(cmd, s, b) {
+			return false
+		}
+		if !changesRate(cmd.Kind) {
 			continue
 		}
 		switch cmd.State {
@@ -170,7 +176,13 @@ func mayCut(commands []store.Command, s ingest.Situation, b contract.Control) bo
 			}
 			used++
 		case store.CommandRefused, store.CommandExpired:
-			if refused++; refused >= giveUpAfter || epochsSince(s, cmd.DecidedEpoch) <= b.CooldownEpochs {
+			if !ours(cmd) {
+				continue // what a person asked for in vain says nothing of the policy's cuts
+			}
+			if !undecided(cmd) {
+				refused++
+			}
+			if refused >= giveUpAfter || epochsSince(s, cmd.DecidedEpoch) <= b.CooldownEpochs {
 				return false
 			}
 		case store.CommandApplied:
@@ -184,10 +196,12 @@ func mayCut(commands []store.Command, s ingest.Situation, b contract.Control) bo
 			case store.EffectHelped:
 				failed = 0
 			case store.EffectNoDifference, store.EffectHurt:
-				failed++
+				if triedOut(cmd, s.Untrained) {
+					failed++
+				}
 			}
 		case store.CommandReverted:
-			used++
+			used, failed = used+1, failed+1
 		}
 	}
 	return used < b.MaxCuts && failed < giveUpAfter && !changedByOthers(commands, s, b)
@@ -216,7 +230,7 @@ func changedByOthers(commands []store.Command, s ingest.Situation, b contract.Co
 			continue
 		}
 		ours := slices.ContainsFunc(commands, func(c store.Command) bool {
-			return c.State == store.CommandApplied && c.After != nil && math.Abs(*c.After-is) <= 1e-5*math.Abs(is)
+			return (c.State == store.CommandApplied || c.State == store.CommandReverted) && c.After != nil && math.Abs(*c.After-is) <= 1e-5*math.Abs(is)
 		})
 		if !ours {
 			return true
@@ -235,7 +249,7 @@ func stepFor(f store.Finding, commands []store.Command, b contract.Control) floa
 		step = decade
 	}
 	for _, cmd := range slices.Backward(commands) {
-		if cmd.State == store.CommandApplied {
+		if cmd.State == store.CommandApplied && changesRate(cmd.Kind) {
 			if cmd.Effect == store.EffectNoDifference {
 				step = float64(b.HardestFactor) // the last one was too small to matter
 			}
@@ -243,6 +257,15 @@ func stepFor(f store.Finding, commands []store.Command, b contract.Control) floa
 		}
 	}
 	return min(max(step, float64(b.HardestFactor)), float64(b.Factor))
+}
+
+// validity returns until when, and up to which epoch, a command decided after an epoch is valid.
+func validity(now time.Time, last detectors.Epoch) (time.Time, int) {
+	valid := validAtLeast
+	if d := 2 * validEpochs * last.Seconds; d > valid.Seconds() && d < 1e6 {
+		valid = time.Duration(d * float64(time.Second))
+	}
+	return now.Add(valid).UTC(), last.Epoch + epochsValid(last.Seconds)
 }
 
 // epochsValid returns for how many epochs after one of the given length a command is valid.
@@ -254,27 +277,23 @@ func epochsValid(seconds float64) int {
 }
 
 func newCut(s ingest.Situation, last detectors.Epoch, b contract.Control, f store.Finding, kind contract.CommandKind, wanted float64) store.Command {
-	valid := validAtLeast
-	if d := 2 * validEpochs * last.Seconds; d > valid.Seconds() && d < 1e6 {
-		valid = time.Duration(d * float64(time.Second))
-	}
+	expires, epoch := validity(s.Now, last)
 	expected, want := contract.Number(last.LearningRate), contract.Number(wanted)
-	key := fmt.Sprintf("%s/%s/%s/%d/%s", s.Run.Project, s.Run.ID, s.Attempt.ID, s.Seq, kind)
 	cmd := store.Command{
 		Command: contract.Command{
 			Version: contract.Version, Type: "command",
-			ID:   uuid.NewSHA1(namespace, []byte(key)).String(),
+			ID:   commandID(s, kind),
 			Kind: kind, Project: s.Run.Project, Run: s.Run.ID,
 			Attempt: s.Attempt.ID, CausedBy: s.Seq,
 			Expected: &expected, Wanted: &want, Bounds: b,
-			Reason: f.Summary, IssuedBy: "policy",
-			IssuedAt: s.Now.UTC(), ExpiresAt: s.Now.Add(valid).UTC(), ExpiresEpoch: last.Epoch + epochsValid(last.Seconds),
+			Reason: f.Summary, IssuedBy: contract.ByPolicy,
+			IssuedAt: s.Now.UTC(), ExpiresAt: expires, ExpiresEpoch: epoch,
 		},
 		RunPK: s.Run.PK, State: store.CommandSent, FindingID: f.ID,
 		DecidedEpoch: last.Epoch, Forecast: forecastFrom(s.Recent, metricOf(f)).encode(),
 	}
 	if b.Mode != contract.ModeAuto {
-		cmd.State = store.CommandProposed
+		propose(&cmd, last)
 	}
 	return cmd
 }

@@ -111,7 +111,7 @@ func judge(s ingest.Situation) []store.Command {
 		}
 		end := math.MaxInt
 		for _, later := range s.Commands[i+1:] {
-			if later.State == store.CommandApplied && later.AppliedEpoch != nil {
+			if (later.State == store.CommandApplied || later.State == store.CommandReverted) && later.AppliedEpoch != nil {
 				end = *later.AppliedEpoch
 				break
 			}
