@@ -96,6 +96,9 @@ func weighMetric(f *facts, name string) opinion {
 	return opinion{}
 }
 
+// fewNumbers is how many different whole numbers look like the numbers of classes.
+const fewNumbers = 20
+
 // accuracyOfNumbers speaks where numbers are learnt: it is told so, or the targets have
 // fractions. Whole numbers on one linear unit may be classes.
 func accuracyOfNumbers(f *facts, name string) opinion {
@@ -108,13 +111,15 @@ func accuracyOfNumbers(f *facts, name string) opinion {
 	if !numbers {
 		return opinion{}
 	}
+	likeClasses := classes || f.y.known && yes(f.y.integer) && f.y.distinct <= fewNumbers
 	advice := []string{adviseError}
 	summary := name + " counts answers that hit a class; of numbers it says nothing, and stays near 0."
-	if classes {
+	if likeClasses && f.y.known {
 		summary = fmt.Sprintf("%s of one unit against %d class numbers counts only answers near 0 and 1.", name, f.y.distinct)
 		advice = []string{adviseMany, adviseError}
 	}
-	if f.distance() && !classes {
+	reconstructs := f.y.known && f.y.width >= 8 && f.last() == "sigmoid"
+	if reconstructs || f.distance() && !likeClasses {
 		// Head and loss may well be sound, and nothing is learnt worse for it.
 		return aside(reasonAccuracyOfNumbers, 0.85, summary, advice...)
 	}
