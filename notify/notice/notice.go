@@ -22,15 +22,53 @@ type Notice struct {
 	// Again is true when an earlier try may have reached the service without our having
 	// its answer on record.
 	Again bool
-	// Told is what the service called the message about the same finding firing; empty
-	// for that one itself.
-	Told     string
+	// Told is what the service called the first message of the same problem (or the same
+	// run, or the same digest); empty for that one itself. A channel that can edit brings
+	// that message up to date and says what is new beside it; others hang this one under it.
+	Told string
+	// Repeat is true when nothing is new: the problem goes on, and was told long ago.
+	Repeat bool
+	// Run is the run that heads the message, and Finding its most likely cause by the
+	// run's verdict. Both are zero in a digest; Finding is zero in a message about a run
+	// that ended.
 	Run      store.Run
 	Finding  store.Finding
-	Commands []store.Command
-	Epochs   []store.Epoch // the curve, in order of training
+	Commands []store.Command // of Run
+	Epochs   []store.Epoch   // the curve of Run, in order of training
+	// Symptoms are the other findings of Run that this message is about, those that fire
+	// first, then by what they say about the cause.
+	Symptoms []store.Finding
+	// Others are the other runs of the group, each under the finding that heads it; no run
+	// is there twice.
+	Others []Member
+	// Digest is what a digest tells; nil for every other event.
+	Digest *Digest
 	// Link leads to the run; empty when there is nothing to link to.
 	Link string
+}
+
+// Member is one more run that a message is about.
+type Member struct {
+	Run      store.Run
+	Finding  store.Finding   // its most likely cause
+	Symptoms []store.Finding // its other findings of the group
+}
+
+// Digest is what happened between two times, told together.
+type Digest struct {
+	Name     string // of the digest in the config
+	From, To time.Time
+	Zone     *time.Location // what times are to be written in; nil: UTC
+	// Ended are the runs that ended in that time, newest first; Running those that train.
+	Ended, Running []DigestRun
+}
+
+// DigestRun is one run in a digest.
+type DigestRun struct {
+	Run      store.Run
+	Findings []store.Finding // of warning or above; none: it was healthy
+	Commands []store.Command // what was done to it, with the effect
+	Epochs   int             // how many epochs count
 }
 
 // Channel is one way to reach people. Send hands a notice over and returns what the

@@ -181,13 +181,16 @@ const (
 	MessageDead    MessageState = "dead"   // given up
 )
 
-// MessageEvent is what about a finding (or a command) is told.
+// MessageEvent is what is told.
 type MessageEvent string
 
 // The events that are told.
 const (
 	MessageFiring   MessageEvent = "firing"
+	MessageUpdate   MessageEvent = "update" // of a problem that was told: more of it, worse, or still there
 	MessageResolved MessageEvent = "resolved"
+	MessageRunEnded MessageEvent = "run_ended" // finished, failed, or lost
+	MessageDigest   MessageEvent = "digest"
 )
 
 // Message is one message to one channel of one receiver.
