@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from epochwatch import Control
 from epochwatch._contract import Command
-from epochwatch._control import OFF, Situation, decide
-from epochwatch._ledger import Ledger
+from epochwatch._control import OFF
+from epochwatch._decide import Situation, decide
+from epochwatch._ledger import Change, Done, Ledger
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-HERE = Situation(project="p", run="r", attempt="a", now=NOW, epoch=5, epochs=20, rate=0.5)
+ONE = "optimizer"
+HERE = Situation(project="p", run="r", attempt="a", now=NOW, epoch=5, epochs=20, rates={ONE: 0.5})
 CUT = Command(
     id="c",
     kind="reduce_lr",
@@ -40,10 +39,11 @@ def outcome(command: Command = CUT, control: Control = AUTO, now: Situation = HE
 
 
 def test_a_cut_within_the_bounds_is_applied() -> None:
-    assert decide(CUT, AUTO, HERE).wanted == 0.25
-    assert decide(replace(CUT, wanted=0.05), AUTO, HERE).wanted == 0.05  # the hardest
+    assert decide(CUT, AUTO, HERE).rates == {ONE: 0.25}
+    assert decide(replace(CUT, wanted=0.05), AUTO, HERE).rates == {ONE: 0.05}  # the hardest
     assert outcome(replace(CUT, expected=None)) == "applied"
-    float32 = replace(HERE, rate=0.5000001)
+    assert outcome(replace(CUT, optimizer=ONE)) == "applied"
+    float32 = replace(HERE, rates={ONE: 0.5000001})
     assert outcome(now=float32) == "applied"
 
 
@@ -62,8 +62,9 @@ def test_a_cut_within_the_bounds_is_applied() -> None:
         ({"project": "other"}, "other/r"),
         ({"kind": "set_lr"}, "does not allow set_lr"),
         ({"kind": "stop"}, "does not allow stop"),
-        ({"kind": "revert"}, "not supported by this version"),
-        ({"optimizer": "second"}, "cannot be addressed"),
+        ({"kind": "revert", "reverts": "x"}, "x is no command that changed a rate"),
+        ({"kind": "revert", "reverts": None}, "is no command that changed a rate"),
+        ({"optimizer": "second"}, "no optimizer second trains; there are: optimizer"),
     ],
 )
 def test_anything_else_is_refused_with_the_reason(change: dict[str, Any], says: str) -> None:
@@ -75,11 +76,13 @@ def test_anything_else_is_refused_with_the_reason(change: dict[str, Any], says: 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"rate": None}, "cannot be read"),
-        ({"rate": math.nan}, "is not a rate"),
-        ({"rate": 0.0}, "is not a rate"),
+        ({"rates": {ONE: None}}, "cannot be read"),
+        ({"rates": {ONE: math.nan}}, "is not a rate"),
+        ({"rates": {ONE: 0.0}}, "is not a rate"),
+        ({"rates": {}}, "there are: none"),
+        ({"barrier": "the model has no optimizer"}, "the model has no optimizer"),
         ({"cuts": 6}, "had its 6 cuts"),
-        ({"last_cut": 4}, "fewer than 2 epochs"),
+        ({"last_change": 4}, "fewer than 2 epochs"),
     ],
 )
 def test_the_situation_can_forbid_it(change: dict[str, Any], says: str) -> None:
@@ -89,7 +92,7 @@ def test_the_situation_can_forbid_it(change: dict[str, Any], says: str) -> None:
 
 
 def test_the_cooldown_counts_ended_epochs() -> None:
-    assert outcome(now=replace(HERE, last_cut=3)) == "applied"
+    assert outcome(now=replace(HERE, last_change=3)) == "applied"
 
 
 def test_what_is_late_expires() -> None:
@@ -100,7 +103,7 @@ def test_what_is_late_expires() -> None:
 
 
 def test_the_floor() -> None:
-    low = replace(HERE, rate=3e-7)
+    low = replace(HERE, rates={ONE: 3e-7})
     assert "below 1e-07" in decide(replace(CUT, expected=3e-7, wanted=5e-8), AUTO, low).reason
     assert outcome(replace(CUT, expected=3e-7, wanted=1e-7), now=low) == "applied"
 
@@ -125,8 +128,8 @@ def test_set_lr_and_stop_where_allowed() -> None:
 
 
 def test_under_a_schedule_the_step_counts() -> None:
-    now = replace(HERE, rate=0.4, reported=(0.5, 0.45, 0.4))
-    assert decide(CUT, AUTO, now).wanted == pytest.approx(0.2)
+    now = replace(HERE, rates={ONE: 0.4}, reported={ONE: (0.5, 0.45, 0.4)})
+    assert decide(CUT, AUTO, now).rates == pytest.approx({ONE: 0.2})
     assert outcome(replace(CUT, expected=0.7), now=now) == "refused"
     assert outcome(replace(CUT, wanted=0.45), now=now) == "refused"
 
@@ -158,94 +161,181 @@ def test_bounds_that_are_none_are_refused(bad: dict[str, Any]) -> None:
 def test_the_defaults_let_a_rate_a_thousand_times_too_high_come_down() -> None:
     rate, epoch, last, control = 1.0, 0, None, Control()
     for cuts in range(control.max_cuts):
-        now = replace(HERE, rate=rate, epoch=epoch, epochs=30, cuts=cuts, last_cut=last)
+        now = replace(HERE, rates={ONE: rate}, epoch=epoch, epochs=30, cuts=cuts, last_change=last)
         cut = replace(CUT, expected=rate, wanted=rate * control.hardest_factor, expires_epoch=epoch)
         decision = decide(cut, control, now)
         assert decision.outcome == "applied" or rate * control.hardest_factor < control.min_lr
-        rate, last, epoch = decision.wanted or rate, epoch, epoch + control.cooldown_epochs
+        rate, last, epoch = decision.rates.get(ONE, rate), epoch, epoch + control.cooldown_epochs
     assert rate <= 1e-3
 
 
-kinds = st.sampled_from(["reduce_lr", "set_lr", "rollback", "stop", "revert"])
-rates = st.floats(allow_nan=True, allow_infinity=True) | st.floats(1e-9, 10)
-commands = st.builds(
-    Command,
-    id=st.sampled_from([f"id{n}" for n in range(12)]),
-    kind=kinds | st.just("reduce_lr"),
-    project=st.sampled_from(["p"] * 9 + ["q"]),
-    run=st.sampled_from(["r"] * 9 + ["s"]),
-    attempt=st.sampled_from(["a"] * 9 + ["b"]),
-    expected=st.none() | rates,
-    wanted=rates,
-    issued_by=st.sampled_from([None, "policy", "ada"]),
-    expires_at=st.sampled_from([NOW + timedelta(seconds=s) for s in (-1, 5, 50)]),
-    expires_epoch=st.integers(0, 40),
-)
-# Half of them are shaped so that they would often be obeyed: a share of the rate in force.
-steps = st.lists(
-    st.tuples(commands, st.none() | st.floats(0.01, 1.2), st.integers(0, 2)), max_size=25
-)
-controls = st.builds(
-    lambda low, span, **rest: Control(hardest_factor=low, factor=low + (0.99 - low) * span, **rest),
-    low=st.floats(0.01, 0.9),
-    span=st.floats(0, 1),
-    mode=st.sampled_from(["off", "shadow", "ask", "auto", "auto"]),
-    min_lr=st.floats(1e-6, 0.5),
-    max_cuts=st.integers(0, 8),
-    cooldown_epochs=st.integers(0, 3),
-    allow=st.frozensets(kinds),
+TWO = replace(HERE, rates={"d": 0.4, "g": 0.1}, main="d")
+STEP = replace(CUT, expected=0.4, wanted=0.1)
+
+
+def test_a_command_that_names_none_of_several_changes_all_by_the_same_factor() -> None:
+    assert decide(STEP, AUTO, TWO).rates == pytest.approx({"d": 0.1, "g": 0.025})
+    assert "expects 0.1" in decide(replace(STEP, expected=0.1, wanted=0.02), AUTO, TWO).reason
+
+
+def test_one_of_several_is_addressed_by_its_name() -> None:
+    one = replace(STEP, optimizer="g", expected=0.1, wanted=0.03)
+    assert decide(one, AUTO, TWO).rates == {"g": 0.03}
+    told = replace(TWO, reported={"d": (0.1,), "g": (0.2,)})
+    assert "expects 0.3" in decide(replace(one, expected=0.3), AUTO, told).reason
+    assert decide(replace(one, expected=0.2), AUTO, told).rates == pytest.approx({"g": 0.015})
+    assert "there are: d, g" in decide(replace(one, optimizer="e"), AUTO, TWO).reason
+
+
+def test_of_several_all_stay_within_the_bounds_or_none_is_changed() -> None:
+    floor = decide(STEP, Control(min_lr=0.05), TWO)
+    assert (floor.outcome, floor.reason) == ("refused", "g: 0.025 is below 0.05")
+    unread = replace(TWO, rates={"d": 0.4, "g": None})
+    assert "cannot be read" in decide(STEP, AUTO, unread).reason
+
+
+def test_where_none_of_several_stands_for_the_run_one_must_be_named() -> None:
+    nameless = replace(TWO, main="")
+    assert "there are: d, g" in decide(STEP, AUTO, nameless).reason
+    assert outcome(replace(STEP, optimizer="d"), now=nameless) == "applied"
+
+
+def cut_before(**changes: Any) -> Done:
+    return Done("reduce_lr", "a", 3, {ONE: Change(1.0, 0.5, 1.0, 0.5)} | changes)
+
+
+BACK = replace(CUT, kind="revert", reverts="x", expected=None, wanted=None)
+CUT_ONCE = replace(
+    HERE, levels={ONE: 0.5}, origins={ONE: 1.0}, done={"x": cut_before()}, cuts=6, last_change=5
 )
 
 
-@settings(max_examples=2000, deadline=None)
-@given(controls, st.floats(1e-5, 2), steps)
-def test_whatever_arrives_the_rate_stays_within_the_bounds(
-    control: Control, rate: float, sequence: list[tuple[Command, float | None, int]]
+def test_a_cut_is_taken_back_whatever_cuts_and_cooldown_say() -> None:
+    decision = decide(BACK, AUTO, CUT_ONCE)
+    assert (decision.outcome, decision.rates) == ("applied", {ONE: 1.0})
+    assert outcome(BACK, Control(allow=frozenset()), CUT_ONCE) == "applied"
+
+
+def test_under_a_schedule_the_factor_is_divided_out() -> None:
+    change = Change(0.8, 0.4, 1.0, 0.5, scheduled=True)
+    now = replace(
+        CUT_ONCE,
+        rates={ONE: 0.3},
+        levels={ONE: 0.5},
+        origins={ONE: 1.0},
+        done={"x": replace(cut_before(), changes={ONE: change})},
+    )
+    assert decide(BACK, AUTO, now).rates == pytest.approx({ONE: 0.6})
+
+
+@pytest.mark.parametrize(
+    ("command", "situation", "says"),
+    [
+        ({"reverts": "y"}, {}, "y is no command that changed a rate of this run"),
+        ({}, {"done": {"x": replace(cut_before(), reverted=True)}}, "taken back before"),
+        ({}, {"levels": {ONE: 0.4}, "rates": {ONE: 0.4}}, "0.4, is not what x left"),
+        ({}, {"levels": {}}, "is not what x left"),
+        ({}, {"origins": {ONE: 0.9}}, "above what was in force before the first command"),
+        ({}, {"rates": {"other": 0.5}}, "does not train any more"),
+        ({"expected": 0.7}, {}, "expects 0.7"),
+        ({"optimizer": "other"}, {}, "x changed optimizer"),
+        ({}, {"barrier": "no"}, "no"),
+        ({}, {"rates": {ONE: math.nan}}, "not a rate"),
+    ],
+)
+def test_nothing_else_is_taken_back(
+    command: dict[str, Any], situation: dict[str, Any], says: str
 ) -> None:
-    start, ledger, epoch, answers, changed = rate, Ledger(), 0, [], []
-    for command, share, ends in sequence:
-        epoch += ends
-        if not ledger.first_time(command.id):
-            continue
-        ledger.tell(rate)
-        if share is not None:
-            command = replace(command, expected=rate, wanted=rate * share)  # noqa: PLW2901
+    decision = decide(replace(BACK, **command), AUTO, replace(CUT_ONCE, **situation))
+    assert decision.outcome == "refused"
+    assert says in decision.reason
+
+
+def test_what_was_expected_may_be_of_an_epoch_before_under_a_schedule() -> None:
+    now = replace(CUT_ONCE, reported={ONE: (0.52, 0.5)})
+    assert outcome(replace(BACK, expected=0.52), now=now) == "applied"
+
+
+def test_taking_back_obeys_the_mode() -> None:
+    assert outcome(BACK, OFF, CUT_ONCE) == "refused"
+    assert outcome(BACK, Control(mode="ask"), CUT_ONCE) == "refused"
+    assert outcome(replace(BACK, issued_by="ada"), Control(mode="ask"), CUT_ONCE) == "applied"
+
+
+def test_cutting_and_taking_back_comes_to_an_end() -> None:
+    ledger, epoch, rate, cuts = Ledger(), 0, 1.0, 0
+    for number in range(40):
         now = replace(
             HERE,
             epoch=epoch,
-            epochs=60,
-            rate=rate,
-            cuts=ledger.cuts,
-            last_cut=ledger.last_cut,
-            reported=tuple(ledger.told),
+            epochs=None,
+            rates={ONE: rate},
+            levels=ledger.record.force,
+            origins=ledger.record.origins,
+            done=ledger.record.done,
+            cuts=ledger.record.cuts,
+            last_change=ledger.record.last_change,
         )
-        decision = decide(command, control, now)
-        answers.append(command.id)
-        assert decision.outcome in ("applied", "refused", "expired")
-        if decision.wanted is not None:
-            assert decision.outcome == "applied"
-            assert command.kind in control.allow
-            assert control.mode in ("ask", "auto")
-            assert control.hardest_factor * (1 - 2e-5) <= decision.wanted / rate <= 1
-            if command.kind == "reduce_lr":
-                assert decision.wanted / rate <= control.factor * (1 + 2e-5)
-            ledger.cut(epoch)
-            changed.append(epoch)
-            rate = decision.wanted
-        assert min(start, control.min_lr * (1 - 2e-5)) <= rate <= start
-    assert len(answers) == len(set(answers))
-    assert len(changed) <= control.max_cuts
-    gaps = [after - before for before, after in itertools.pairwise(changed)]
-    assert all(gap >= control.cooldown_epochs for gap in gaps)
+        key = f"c{number}"
+        command = replace(CUT, id=key, expected=rate, wanted=rate / 2, expires_epoch=epoch)
+        decision = decide(command, AUTO, now)
+        reverts = None
+        if decision.outcome != "applied":
+            reverts = next((k for k, d in ledger.record.done.items() if not d.reverted), None)
+            if reverts is None:
+                assert decision.reason == "the run has had its 6 cuts"
+                break
+            decision = decide(replace(command, kind="revert", reverts=reverts), AUTO, now)
+        after = decision.rates[ONE]
+        done = Done("reduce_lr", "a", epoch, {ONE: Change(rate, after, rate, after)})
+        ledger.apply(key, done, reverts)
+        cuts, rate, epoch = cuts + (reverts is None), after, epoch + (reverts is not None) * 2
+    assert cuts == ledger.record.cuts == 6
+    assert rate == 1.0
 
 
-def test_cuts_are_kept_across_attempts(tmp_path: Path) -> None:
+def test_what_was_done_is_kept_across_attempts(tmp_path: Path) -> None:
     path = tmp_path / "p.r.cuts"
     ledger = Ledger(path)
-    ledger.cut(3)
-    undo = ledger.cut(6)
-    assert Ledger(path).cuts == 2
+    ledger.apply("a", cut_before())
+    undo = ledger.apply("b", replace(cut_before(), epoch=6))
+    ledger.apply("c", replace(cut_before(), epoch=7), reverts="a")
+    assert Ledger(path).record == ledger.record
+    assert (ledger.record.cuts, ledger.record.last_change) == (2, 7)
+    assert [done.reverted for done in ledger.record.done.values()] == [True, False]
+    assert Ledger(path).earlier == {"a", "b"}
     undo()
-    assert (ledger.cuts, ledger.last_cut, Ledger(path).cuts) == (1, 3, 1)
-    path.write_text("rubbish")
-    assert Ledger(path).cuts == 0
+    assert (ledger.record.cuts, ledger.record.last_change) == (1, 3)
+    assert Ledger(path).record == ledger.record
+
+
+def test_the_cooldown_of_a_run_that_goes_back_starts_there() -> None:
+    ledger = Ledger()
+    ledger.apply("a", replace(cut_before(), epoch=9))
+    ledger.begin(4)
+    assert ledger.record.last_change == 4
+    ledger.begin(6)
+    assert ledger.record.last_change == 4
+
+
+@pytest.mark.parametrize("rubbish", ["", "rubbish", "[]", "3", '{"cuts": 1}', "[" * 10_000])
+def test_where_the_record_cannot_be_read_no_cut_is_given(
+    rubbish: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "p.r.cuts"
+    path.write_text(rubbish)
+    ledger = Ledger(path)
+    assert "cannot be read" in caplog.text
+    assert str(path) in caplog.text
+    full = replace(HERE, cuts=ledger.record.cuts)
+    assert "had its 6 cuts" in decide(CUT, AUTO, full).reason
+
+
+def test_a_record_that_cannot_be_written_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    ledger = Ledger(tmp_path / "file" / "p.r.cuts")
+    ledger.apply("a", cut_before())
+    assert ledger.record.cuts == 1
+    assert "are not remembered" in caplog.text

@@ -10,7 +10,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,8 +21,8 @@ except ImportError as _error:
     ) from _error
 
 from ._batches import BatchWindows
-from ._contract import CommandResult, EpochEnded, RunEnded, RunStarted, valid_name
-from ._control import OFF, Control, Situation, decide, same_rate
+from ._contract import EpochEnded, Optimizer, RunEnded, RunStarted, valid_name
+from ._control import OFF, Control
 from ._endpoint import Target, find, parse
 from ._facts import gather
 from ._fit import Fit, Terminations
@@ -31,13 +30,14 @@ from ._ids import run_id, uuid7
 from ._ledger import Ledger
 from ._logs import numbers_of, suspects
 from ._notice import LOG, warn_once
+from ._orders import Orders
 from ._origin import add_origin, is_chief
-from ._rate import CannotChangeError, Rate
-from ._scaled import is_schedule
+from ._rate import Rates
+from ._resume import resume
 from ._session import Session, live_sessions
 from ._spool import Header
 from ._version import __version__
-from ._weights import Best, CannotRestoreError
+from ._weights import Best
 
 if TYPE_CHECKING:
     from ._contract import Command
@@ -128,7 +128,7 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self._batch_size = batches
         self._session: Session | None = None
         self._fit: Fit | None = None
-        self._rate = Rate()
+        self._rates = Rates()
         self._first_loss: float | None = None
         if batches is not None or self._control.mode in ("ask", "auto"):
             # On the instance: a class that merely defines the hook turns asynchronous dispatch
@@ -149,7 +149,7 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         session = self._session
         if session is not None and self._fit is not None and not session.mine:
             return  # a fit within a forked worker of a run that another process tells
-        self._rate.restore(self._model)  # of a fit that was left by an exception
+        self._rates.restore(self._model)  # of a fit that was left by an exception
         if self._fit is not None:
             self._fit.leave("failed", "another fit began")
         self._session = None
@@ -161,9 +161,11 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         session = Session(target, folder, head)
         fit = Fit(self._on_left)
         self._ledger = Ledger(folder / f"{head.project}.{head.run}.cuts" if self._run else None)
-        self._last_rate: float | None = None
+        self._orders = Orders(head, self._control, self._ledger, self._rates)
+        self._best: Best | None = None
+        self._notes: list[str] = []
         self._epochs = 0
-        self._stopped = ""
+        self._resumed = False
         self._began = time.perf_counter()
         self._windows = BatchWindows(self._batch_size, numbers_of) if self._batch_size else None
         self._first_loss = None
@@ -174,21 +176,29 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         _active.add(self)
         body = RunStarted()
         try:
+            self._rates.begin(self.model)
             body = gather(self.model, self.params, fit.begin(), self._data)
         finally:
-            self._describe(body)
+            body.name = self._name
+            body.tags = self._tags or None
+            body.control = self._control.bounds()
             session.put(lambda: add_origin(body, __version__))
             session.start()
-        self._best = self._begin_best() if "rollback" in self._control.allow else None
+        self._begin_control()
         self._terminations.begin()
 
-    def _begin_best(self) -> Best | None:
+    def _begin_control(self) -> None:
         if self._control.mode not in ("ask", "auto"):
-            return None
-        best = Best()
-        with contextlib.suppress(Exception):  # a model that is not built yet has no weights
-            best.begin(self.model)
-        return best
+            return
+        barrier = self._rates.barrier(self.model) if not self._rates.several else ""
+        if barrier:
+            warn_once("control", barrier, f"{barrier}; the run is only watched")
+            self._notes.append(f"the run is only watched: {barrier}")
+        elif "rollback" in self._control.allow:
+            self._best = Best()
+            with contextlib.suppress(Exception):  # a model not built yet has no weights
+                self._best.begin(self.model, self._rates.all)
+        self._orders.best = self._best
 
     def _find(self) -> Target:
         try:
@@ -198,14 +208,6 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
             rest = {name: value for name, value in os.environ.items() if name != "EPOCHWATCH_URL"}
             return find(None, rest)
 
-    def _describe(self, body: RunStarted) -> None:
-        body.name = self._name
-        body.tags = self._tags or None
-        body.control = self._control.bounds()
-        self._last_rate = None if body.schedule else body.learning_rate
-        if body.learning_rate is not None:
-            self._ledger.tell(body.learning_rate)
-
     @_guarded
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Apply what arrived since the last epoch ended."""
@@ -214,6 +216,8 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         if session is None or self._fit is None or not session.mine:
             return
         session.epoch = epoch
+        if not self._resumed:
+            self._resume(epoch)
         if session.commands:
             self._apply(session, epoch, ended=False)
         self._began = time.perf_counter()
@@ -230,34 +234,56 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
                 session.put(summary)
         self._epochs += 1
         model = self.model
-        rate = self._read(model)
+        rates = self._read(model)
         first = self._first_loss if self._epochs == 1 else None
         if first is not None and self._best is not None:
             self._best.untrained(first)
+        notes, self._notes = self._notes, []
         session.put(
             functools.partial(  # made in the thread: here every microsecond counts
                 EpochEnded,
                 epoch=epoch,
                 metrics=numbers_of(logs or {}),
-                learning_rate=rate,
+                learning_rate=next(iter(rates.values()), None),
+                optimizers=[
+                    Optimizer(name=name, learning_rate=rate) for name, rate in rates.items()
+                ]
+                if len(rates) > 1
+                else None,
                 seconds=seconds,
-                step=self._step(model),
+                step=self._step(),
                 first_batch_loss=first,
-                controllers=self._controllers(model, rate),
+                controllers=self._controllers(rates),
+                notes=notes or None,
             )
         )
         self._keep_best(model, epoch, logs or {}, seconds)
         if session.commands:
             self._apply(session, epoch + 1, ended=True)
 
+    def _resume(self, epoch: int) -> None:
+        """Begin where the attempts before left off, now that every checkpoint is restored."""
+        self._resumed = True
+        self._ledger.begin(epoch)
+        if self._ledger.record.force:
+            model = self.model
+            self._rates.look(model)
+            for note in resume(self._rates, self._ledger, self._control, model, epoch):
+                self._notes.append(note)
+                LOG.info("epochwatch: %s", note)
+        self._rates.mark()
+
     def _keep_best(self, model: Any, epoch: int, logs: Mapping[str, Any], seconds: float) -> None:
         if self._best is None:
             return
         try:
-            self._best.offer(model, epoch, logs.get("loss"), seconds)
+            note = self._best.offer(model, epoch, logs.get("loss"), seconds, self._rates.all)
         except Exception as error:  # noqa: BLE001 # any model
-            self._best = None
-            warn_once("weights", "", f"weights cannot be kept, none are gone back to: {error}")
+            self._best = self._orders.best = None
+            note = f"weights cannot be kept, none are gone back to: {error}"
+            warn_once("weights", "", note)
+        if note:
+            self._notes.append(note)
 
     def _on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         session, windows = self._session, self._windows
@@ -282,7 +308,8 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         if session is None or fit is None or not session.mine:
             return
         fit.end()
-        self._finish(session, "stopped" if self._stopped else "completed", self._stopped)
+        stopped = self._orders.stopped
+        self._finish(session, "stopped" if stopped else "completed", stopped)
 
     def _on_left(self, state: str, reason: str) -> None:
         """Tell that fit ended without on_train_end, whoever noticed."""
@@ -298,101 +325,62 @@ class EpochWatch(keras.callbacks.Callback):  # type: ignore[misc]
         while session.commands:
             command = session.commands.popleft()
             if self._ledger.first_time(command.id):
-                late = CommandResult(id=command.id, kind=command.kind, outcome="expired")
-                late.reason = "the run has ended"
-                session.put(late)
+                session.put(self._orders.late(command))
         if threading.get_ident() == self._thread:  # else the next fit does it
             with contextlib.suppress(Exception):
-                self._rate.restore()
+                self._rates.restore()
         ended = RunEnded(state=state, reason=reason or None, epochs=self._epochs)
         session.end(ended, wait=wait)
 
-    def _read(self, model: Any) -> float | None:
+    def _read(self, model: Any) -> dict[str, float | None]:
+        """Return the rates of the optimizers that train, that of the main one first."""
         try:
-            rate = self._rate.read(model)
+            rates = self._rates.read(model)
         except Exception as error:  # noqa: BLE001 # any optimizer
             warn_once("rate", "", f"the learning rate cannot be read: {error}")
-            return None
-        if rate is not None:
-            self._ledger.tell(rate)
-        return rate
+            return {}
+        for name, rate in rates.items():
+            if rate is not None:
+                self._ledger.tell(name, rate)
+        return rates
 
-    def _step(self, model: Any) -> int | None:
+    def _step(self) -> int | None:
         try:
-            return self._rate.step(model)
+            return self._rates.step()
         except Exception:  # noqa: BLE001 # any optimizer: a fact may be missing
             return None
 
-    def _controllers(self, model: Any, rate: float | None) -> list[str] | None:
+    def _controllers(self, rates: dict[str, float | None]) -> list[str] | None:
         """Return who else seems to change the rate, when it moved by itself."""
-        last, self._last_rate = self._last_rate, rate
-        if rate is None or last is None or same_rate(rate, last):
+        moved = self._rates.moved(rates)
+        if not moved:
             return None
-        if is_schedule(getattr(model.optimizer, "_learning_rate", None)) or self._rate.scaled:
-            return None
+        for name in moved:
+            self._ledger.moved(name)
         return suspects(self._fit.siblings if self._fit is not None else [])
 
     def _apply(self, session: Session, epoch: int, *, ended: bool) -> None:
         """Answer each command that waits, at an epoch boundary on the training thread."""
         kept: list[Command] = []
+        epochs = (self.params or {}).get("epochs")
         while session.commands:
             command = session.commands.popleft()
             if command.kind == "stop" and not ended:
                 kept.append(command)  # set now it would cost the epoch all but its first batch
             elif self._ledger.first_time(command.id):
-                session.put(self._obey(command, session, epoch))
+                session.put(self._orders.obey(command, self.model, epoch, epochs))
         session.commands.extend(kept)
 
-    def _obey(self, command: Command, session: Session, epoch: int) -> CommandResult:
-        head, ledger = session.head, self._ledger
-        answer = CommandResult(id=command.id, kind=command.kind)
-        model = self.model
-        rate = self._read(model)
-        answer.before = rate
-        decision = decide(
-            command,
-            self._control,
-            Situation(
-                project=head.project,
-                run=head.run,
-                attempt=head.attempt,
-                now=datetime.now(UTC),
-                epoch=epoch,
-                epochs=(self.params or {}).get("epochs"),
-                rate=rate,
-                reported=tuple(ledger.told),
-                cuts=ledger.cuts,
-                last_cut=ledger.last_cut,
-            ),
-        )
-        answer.outcome, answer.reason = decision.outcome, decision.reason or None
-        if decision.outcome != "applied":
-            return answer
-        if command.kind == "stop":
-            model.stop_training = True
-            self._stopped = f"stop {command.id}: {command.reason or 'no reason given'}"
-        elif decision.wanted is not None:
-            undo = ledger.cut(epoch)
-            try:
-                best = self._way_back(model) if command.kind == "rollback" else None
-                answer.after = self._last_rate = self._rate.set(model, decision.wanted)
-                ledger.tell(answer.after)
-                if best is not None:
-                    best.restore(model, self._rate.variables)
-                    answer.reason = f"back to {best.shown}"
-            except Exception as error:  # noqa: BLE001 # any optimizer; people read why
-                undo()
-                plain = isinstance(error, CannotChangeError | CannotRestoreError)
-                answer.outcome, answer.reason = "refused", str(error) if plain else repr(error)
-                return answer
-        answer.epoch = epoch
-        return answer
+    # tf_keras asks its callbacks these before the first epoch, those of Keras 3 cannot answer.
 
-    def _way_back(self, model: Any) -> Best:
-        if self._best is None:
-            raise CannotRestoreError("no weights were kept")
-        self._best.check(model)
-        return self._best
+    def _implements_train_batch_hooks(self) -> bool:
+        return "on_train_batch_end" in self.__dict__
+
+    def _implements_test_batch_hooks(self) -> bool:
+        return False
+
+    def _implements_predict_batch_hooks(self) -> bool:
+        return False
 
 
 _active: weakref.WeakSet[EpochWatch] = weakref.WeakSet()

@@ -19,12 +19,14 @@ from ._contract import (
     Event,
     RunStarted,
     check_head,
+    valid_name,
 )
 from ._readers import RefusedError, integer, read_object, refuse, text, timestamp
 
 MAX_DEPTH: Final = 32
 _ROOM: Final = MAX_MESSAGE_BYTES - 4096
 """What a body may take, so that the head fits beside it."""
+_KIND: Final = 40
 _LONGEST: Final = 200
 """Entries of a list of layers or tags, and characters of one of them, after trimming."""
 
@@ -65,6 +67,20 @@ def decode_command(raw: bytes) -> Command:
         raise refuse("invalid", f'type {kind!r:.40} is not "command"')
     command.check()
     return command
+
+
+def name_of_command(raw: bytes) -> tuple[str, str] | None:
+    """Return id and kind of what is no command of this contract; None where it has no id.
+
+    Whoever sent it waits for an answer: it may be of a version to come.
+    """
+    try:
+        top = json.loads(raw[:MAX_MESSAGE_BYTES])
+        key, kind = top["id"], top.get("kind")
+        known = isinstance(key, str) and valid_name(key) and top.get("type") == "command"
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return (key, _short(kind, _KIND) if isinstance(kind, str) else "") if known else None
 
 
 def encode_event(event: Event) -> bytes:

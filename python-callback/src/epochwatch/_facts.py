@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 import keras
 import numpy as np
 
-from ._contract import Output, RunStarted, Sample
-from ._rate import Rate, _inner
+from ._contract import Optimizer, Output, RunStarted, Sample
+from ._optimizers import find
+from ._rate import read_rate
 from ._sample import describe, length
 from ._scaled import is_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ._optimizers import Held
 
 _LAYERS: Final = 200
 _DEEPEST: Final = 8
@@ -47,7 +51,10 @@ _REGRESSION: Final = frozenset(
 
 
 def gather(
-    model: Any, params: Mapping[str, Any] | None, fit: Mapping[str, Any], data: Any
+    model: Any,
+    params: Mapping[str, Any] | None,
+    fit: Mapping[str, Any],
+    data: Any,
 ) -> RunStarted:
     """Describe a model that is about to be trained.
 
@@ -70,9 +77,7 @@ def gather(
     take("layers", lambda: [layer_name(each) for each in model.layers[:_LAYERS]] or None)
     take("outputs", lambda: outputs(model) or None)
     take("metrics", lambda: metric_names(model) or None)
-    take("optimizer", lambda: type(_inner(model.optimizer)).__name__)
-    take("learning_rate", lambda: Rate.read(model))
-    take("schedule", lambda: schedule(model))
+    take("optimizers", lambda: _take_optimizers(find(model), body))
     take("planned_epochs", lambda: int(params["epochs"]))
     take("steps_per_epoch", lambda: int(params["steps"]))
     take("batch_size", lambda: batch_size(fit))
@@ -192,10 +197,26 @@ def _metric(metric: Any) -> str:
     return str(getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__))
 
 
-def schedule(model: Any) -> str | None:
-    """Return the class of the schedule, when there is one."""
-    rate = _inner(model.optimizer)._learning_rate  # noqa: SLF001
-    return type(rate).__name__ if is_schedule(rate) else None
+def _take_optimizers(optimizers: list[Held], body: RunStarted) -> list[Optimizer] | None:
+    """Describe the optimizers. Which of several train is not known before the first step.
+
+    So of class, rate and schedule of the run is told only what they have in common.
+    """
+    each = [_optimizer(held) for held in optimizers]
+    for name in ("optimizer", "learning_rate", "schedule"):
+        values = {getattr(one, name) for one in each}
+        if len(values) == 1:
+            setattr(body, name, values.pop())
+    return each if len(each) > 1 else None
+
+
+def _optimizer(held: Held) -> Optimizer:
+    body = Optimizer(name=held.name, optimizer=type(held.inner).__name__)
+    with contextlib.suppress(Exception):  # any optimizer: a fact may be missing
+        body.learning_rate = read_rate(held.inner)
+        rate = held.inner._learning_rate  # noqa: SLF001
+        body.schedule = type(rate).__name__ if is_schedule(rate) else None
+    return body
 
 
 def batch_size(fit: Mapping[str, Any]) -> int | None:

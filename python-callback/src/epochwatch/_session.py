@@ -17,8 +17,16 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from ._codec import decode_command, encode_event
-from ._contract import TYPES, Body, Event, Heartbeat, RunEnded, command_subject
+from ._codec import decode_command, encode_event, name_of_command
+from ._contract import (
+    TYPES,
+    Body,
+    CommandResult,
+    Event,
+    Heartbeat,
+    RunEnded,
+    command_subject,
+)
 from ._delivery import Delivery, sweep
 from ._link import AbsentError, Link, UnwillingError
 from ._loop import Loop
@@ -55,7 +63,8 @@ class Session:
 
     def __init__(self, target: Target, folder: Path, head: Header) -> None:
         self.head = head
-        self.commands: deque[Command] = deque(maxlen=_SLOT_LENGTH)
+        self.commands: deque[Command] = deque()
+        """Heard, each id once, and not yet answered."""
         self.epoch: int | None = None
         """The epoch in progress, for heartbeats."""
         self.watch: Callable[[], None] | None = None
@@ -63,6 +72,7 @@ class Session:
         self._target = target
         self._folder = folder
         self._queue: deque[tuple[float, Body | Callable[[], Body]]] = deque()
+        self._heard: set[str] = set()
         self._pid = os.getpid()
         self._bell: SimpleQueue[str] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -102,7 +112,8 @@ class Session:
 
     def put(self, body: Body | Callable[[], Body]) -> None:
         """Hand over one event, in microseconds; a function makes its body in the thread."""
-        if len(self._queue) >= QUEUE_LENGTH:
+        # An answer is never left out, and there are no more of them than commands.
+        if len(self._queue) >= QUEUE_LENGTH and not isinstance(body, CommandResult):
             warn_once("queue", "", "the disk is too slow for the events; some are left out")
             return
         self._queue.append((time.time(), body))
@@ -314,10 +325,26 @@ class Session:
         self._changed.set()
 
     def _hear(self, raw: bytes) -> None:
+        """Take a command to the slot, once; answer here what the training need not see."""
         try:
-            self.commands.append(decode_command(raw))
-        except RefusedError as error:  # without an id there is nothing to answer
-            LOG.debug("a command was not understood: %s", error)
+            command = decode_command(raw)
+            key, kind, reason = command.id, command.kind, "too many commands wait already"
+        except RefusedError as error:
+            named = name_of_command(raw)
+            if named is None:  # without an id there is nothing to answer
+                LOG.debug("a command was not understood: %s", error)
+                return
+            command, (key, kind) = None, named
+            reason = f"not understood: {error}"
+        if key in self._heard:
+            return
+        self._heard.add(key)
+        if command is not None and len(self.commands) < _SLOT_LENGTH:
+            self.commands.append(command)
+            return
+        answer = CommandResult(id=key, kind=kind, outcome="refused", reason=reason)
+        self._queue.append((time.time(), answer))
+        self._on_wake()
 
     def _say_absent(self, detail: str) -> None:
         target = self._target
