@@ -10,7 +10,7 @@ var lrTooHighDetector = &detector{
 		Kind:     KindLRTooHigh,
 		Title:    "The learning rate is too high",
 		Meaning:  "The training loss swings by a large part of its level instead of falling, or stays above that of the untrained model: each step jumps over what it should settle in.",
-		Severity: SeverityCritical, MinEpochs: 3,
+		Severity: SeverityCritical, MinEpochs: 1,
 		Params: []Param{
 			{
 				Name: "epochs", Doc: "steps from epoch to epoch that are looked at, all at the same rate", Unit: unitEpochs, Default: 4, Min: 3, Max: 15,
@@ -32,10 +32,15 @@ var lrTooHighDetector = &detector{
 				Name: "untrained", Doc: "three epochs in a row above so many times the loss of the first batch", Unit: unitFactor, Default: 1.5, Min: 1, Max: 1000,
 				Source: "one batch of a regression is off by up to half; no sound rate of the small trainings stays there",
 			},
+			{
+				Name: "thrown", Doc: "an epoch above so many times that; twice as many at once, this many where the loss then stays at that of the untrained model", Unit: unitFactor, Default: 1.15, Min: 1, Max: 1000,
+				Source: "first epochs of eight small tasks at sound rates: at most 1.12 times the untrained loss in classification; where that loss is known from one batch alone, untrained takes its place",
+			},
 		},
 		Reasons: []Reason{
 			{"swings", "the loss goes up and down by much of its level and gets nowhere"},
 			{"above_untrained", "the loss has been above that of the untrained model for three epochs"},
+			{"thrown", "an epoch threw the loss far above that of the untrained model, or above it and it has not come back below since: the weights are worse than none"},
 		},
 		Advice: []string{
 			"Lower the learning rate: a tenth, then halve or double from there. Usual starts: 1e-3 for Adam, 1e-2 for SGD with momentum.",
@@ -48,7 +53,7 @@ var lrTooHighDetector = &detector{
 	make: func(p params) rule {
 		return ruleOf(lrTooHigh{
 			steps: int(p.get("epochs")), swing: p.get("swing"), start: p.get("start"),
-			progress: p.get("progress"), untrained: p.get("untrained"),
+			progress: p.get("progress"), untrained: p.get("untrained"), thrown: p.get("thrown"),
 		})
 	},
 	tell: tellLRTooHigh,
@@ -60,7 +65,11 @@ func tellLRTooHigh(d *decision, r *run, usual []string) (string, []string) {
 		at = fmt.Sprintf(" at a learning rate of %.3g", rate)
 		usual = append([]string{fmt.Sprintf("Lower the learning rate to about %.1g and go on from the best weights.", rate/10)}, usual...)
 	}
-	if d.reason == "above_untrained" {
+	switch d.reason {
+	case "thrown":
+		return fmt.Sprintf("Training%s threw %s to %.4g, above the %.4g of the untrained model, and it is %.4g now: the steps are far too long.",
+			at, d.metric, d.get("highest"), d.get("untrained"), d.get("now")), usual
+	case "above_untrained":
 		return fmt.Sprintf("%s is %.4g%s, above the %.4g of the untrained model: the steps are far too long.",
 			d.metric, d.get("now"), at, d.get("untrained")), usual
 	}
@@ -69,11 +78,11 @@ func tellLRTooHigh(d *decision, r *run, usual []string) (string, []string) {
 }
 
 type lrTooHigh struct {
-	steps                             int
-	swing, start, progress, untrained float64
-	first                             float64 // loss of the first epoch
-	level                             float64 // mean loss when swings were found
-	calm                              int     // epochs since, without swings
+	steps                                     int
+	swing, start, progress, untrained, thrown float64
+	first                                     float64 // loss of the first epoch
+	level                                     float64 // mean loss when swings were found
+	calm                                      int     // epochs since, without swings
 }
 
 func (l *lrTooHigh) decide(r *run, out *say) {
@@ -100,15 +109,8 @@ func (l *lrTooHigh) judge(r *run, s *series, open bool) decision {
 	}
 	d.with("now", now)
 	since := r.n - r.rateSince // epochs at this rate
-	if n := len(tail); n >= 3 && r.untrained > 0 && since >= 3 {
-		if low := min(tail[n-1].y, tail[n-2].y, tail[n-3].y); low > l.untrained*r.untrained {
-			d.severity, d.reason, d.onset = SeverityWarning, "above_untrained", int(tail[n-3].epoch)
-			if low > 2*r.untrained {
-				d.severity, d.confidence = SeverityCritical, 0.95
-			}
-			d.with("untrained", r.untrained)
-			return d
-		}
+	if l.aboveUntrained(r, tail[max(0, len(tail)-since):], &d) {
+		return d
 	}
 	if len(tail) <= l.steps {
 		return d
