@@ -81,15 +81,18 @@ func (c *Controller) Decide(s ingest.Situation) []store.Command {
 // the run as judged so far.
 func cut(s ingest.Situation, commands []store.Command, b contract.Control) (store.Command, bool) {
 	last := s.Recent[len(s.Recent)-1]
-	f, ok := cause(s.Findings)
+	f, ok := cause(s)
+	if !ok {
+		f, ok = standstill(s, commands)
+	}
 	if !ok || !mayCut(commands, s, b) || declinedFor(commands, f) || recovering(commands, s.Recent, metricOf(f)) {
 		return store.Command{}, false
 	}
-	kind, ok := remedy(f, commands, s.Recent, b)
+	kind, ok := remedy(f, commands, s, b)
 	if !ok {
 		return store.Command{}, false
 	}
-	now, step := last.LearningRate, stepFor(f, commands, b)
+	now, step := last.LearningRate, stepFor(f, commands, s, b)
 	wanted := max(now*step, float64(b.MinLR))
 	// Written so that an unknown rate (NaN) is left alone too. A cut that the floor would
 	// leave gentler than the owner's gentlest step would be refused.
@@ -100,15 +103,15 @@ func cut(s ingest.Situation, commands []store.Command, b contract.Control) (stor
 }
 
 // remedy chooses between a cut alone and the way back to the best weights with a cut: back
-// where the weights are spoilt (not a number, or a critical finding) or much was lost again.
-// A run that could not go back is cut alone from then on; one whose weights are not numbers
+// where the weights are spoilt (not a number, a critical finding, no better than untrained
+// ones) or much was lost again. A run that could not go back is cut alone from then on; one whose weights are not numbers
 // is past help by that.
-func remedy(f store.Finding, commands []store.Command, recent []detectors.Epoch, b contract.Control) (contract.CommandKind, bool) {
+func remedy(f store.Finding, commands []store.Command, s ingest.Situation, b contract.Control) (contract.CommandKind, bool) {
 	mayGoBack := slices.Contains(b.Allow, contract.KindRollback) &&
 		!slices.ContainsFunc(commands, func(c store.Command) bool {
 			return c.Kind == contract.KindRollback && c.State == store.CommandRefused
 		})
-	spoilt := f.Severity == detectors.SeverityCritical || lost(recent, metricOf(f))
+	spoilt := f.Severity == detectors.SeverityCritical || worthless(s) || lost(s.Recent, metricOf(f))
 	switch {
 	case mayGoBack && spoilt:
 		return contract.KindRollback, true
@@ -131,20 +134,30 @@ func lost(recent []detectors.Epoch, metric string) bool {
 	return ok && now-best > lostShare*math.Abs(best)
 }
 
+// worthless reports whether the training loss is no better than that of the untrained model.
+func worthless(s ingest.Situation) bool {
+	now, ok := s.Recent[len(s.Recent)-1].Metrics["loss"]
+	return ok && s.Untrained != nil && now >= *s.Untrained
+}
+
 // cause returns the finding that a lower rate can mend: the most severe first, then the
 // order of causes. A loss that is not a number is one of them where it is the training loss:
-// it takes the way back.
-func cause(findings []store.Finding) (store.Finding, bool) {
+// it takes the way back. A run that does not learn is one where it stands above the untrained
+// model's loss: what no gradient reaches stays at it.
+func cause(s ingest.Situation) (store.Finding, bool) {
 	order := []detectors.Kind{
-		detectors.KindLossNaN, detectors.KindDivergence, detectors.KindLRTooHigh, detectors.KindRisingLoss, detectors.KindLossAccuracyConflict,
+		detectors.KindLossNaN, detectors.KindDivergence, detectors.KindLRTooHigh, detectors.KindRisingLoss,
+		detectors.KindLossAccuracyConflict, detectors.KindNotLearning,
 	}
 	best, found := store.Finding{}, false
 	for _, kind := range order {
-		for _, f := range findings {
-			if kind == detectors.KindLossNaN && f.Severity != detectors.SeverityCritical {
+		for _, f := range s.Findings {
+			switch {
+			case f.Kind != kind, !f.Firing(), f.Severity.Rank() < detectors.SeverityWarning.Rank():
+				continue
+			case kind == detectors.KindLossNaN && f.Severity != detectors.SeverityCritical:
 				continue // of another metric
-			}
-			if f.Kind != kind || !f.Firing() || f.Severity.Rank() < detectors.SeverityWarning.Rank() {
+			case kind == detectors.KindNotLearning && !worthless(s):
 				continue
 			}
 			if !found || f.Severity.Rank() > best.Severity.Rank() {
@@ -240,9 +253,11 @@ func changedByOthers(commands []store.Command, s ingest.Situation, b contract.Co
 }
 
 // stepFor returns the factor of the next cut, within the bounds.
-func stepFor(f store.Finding, commands []store.Command, b contract.Control) float64 {
+func stepFor(f store.Finding, commands []store.Command, s ingest.Situation, b contract.Control) float64 {
 	step := halfDecade
 	switch {
+	case worthless(s):
+		step = decade
 	case f.Kind == detectors.KindRisingLoss, f.Kind == detectors.KindLossAccuracyConflict:
 		step = float64(b.Factor) // the rate is only one of the possible causes
 	case f.Severity == detectors.SeverityCritical:

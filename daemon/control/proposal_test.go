@@ -52,7 +52,7 @@ func TestAProposalGivesAPersonTime(t *testing.T) {
 
 func TestAProposalLapsesAndAnotherMayFollow(t *testing.T) {
 	t.Parallel()
-	long := append(swinging[:6:6], 1.1, 0.7, 1.3, 0.8)
+	long := append(swinging[:6:6], 1.1, 0.7, 0.6, 0.5)
 	over := 8
 	for name, tc := range map[string]struct {
 		change func(s *ingest.Situation)
