@@ -104,14 +104,15 @@ func cut(s ingest.Situation, commands []store.Command, b contract.Control) (stor
 
 // remedy chooses between a cut alone and the way back to the best weights with a cut: back
 // where the weights are spoilt (not a number, a critical finding, no better than untrained
-// ones) or much was lost again. A run that could not go back is cut alone from then on; one whose weights are not numbers
+// ones), much was lost again, or the last cut made no difference: then it is not the rate alone.
+// A run that could not go back is cut alone from then on; one whose weights are not numbers
 // is past help by that.
 func remedy(f store.Finding, commands []store.Command, s ingest.Situation, b contract.Control) (contract.CommandKind, bool) {
 	mayGoBack := slices.Contains(b.Allow, contract.KindRollback) &&
 		!slices.ContainsFunc(commands, func(c store.Command) bool {
 			return c.Kind == contract.KindRollback && c.State == store.CommandRefused
 		})
-	spoilt := f.Severity == detectors.SeverityCritical || worthless(s) || lost(s.Recent, metricOf(f))
+	spoilt := f.Severity == detectors.SeverityCritical || worthless(s) || lost(s.Recent, metricOf(f)) || inVain(commands)
 	switch {
 	case mayGoBack && spoilt:
 		return contract.KindRollback, true
@@ -119,6 +120,16 @@ func remedy(f store.Finding, commands []store.Command, s ingest.Situation, b con
 		return contract.KindReduceLR, true
 	}
 	return "", false
+}
+
+// inVain reports whether the last change of the rate made no difference.
+func inVain(commands []store.Command) bool {
+	for _, cmd := range slices.Backward(commands) {
+		if cmd.State == store.CommandApplied && changesRate(cmd.Kind) {
+			return cmd.Effect == store.EffectNoDifference
+		}
+	}
+	return false
 }
 
 // lost reports whether the last value of a loss lies far above the best of the same attempt.
@@ -263,13 +274,8 @@ func stepFor(f store.Finding, commands []store.Command, s ingest.Situation, b co
 	case f.Severity == detectors.SeverityCritical:
 		step = decade
 	}
-	for _, cmd := range slices.Backward(commands) {
-		if cmd.State == store.CommandApplied && changesRate(cmd.Kind) {
-			if cmd.Effect == store.EffectNoDifference {
-				step = float64(b.HardestFactor) // the last one was too small to matter
-			}
-			break
-		}
+	if inVain(commands) {
+		step = float64(b.HardestFactor) // the last one was too small to matter
 	}
 	return min(max(step, float64(b.HardestFactor)), float64(b.Factor))
 }

@@ -89,3 +89,20 @@ func TestWeightsNoBetterThanUntrainedOnesAreGivenUp(t *testing.T) {
 		require.InDelta(t, tc.rate, float64(*got[0].Wanted), 1e-9, name)
 	}
 }
+
+func TestACutThatMadeNoDifferenceIsFollowedByTheWayBack(t *testing.T) {
+	t.Parallel()
+	for effect, want := range map[store.Effect]contract.CommandKind{
+		store.EffectNoDifference: contract.KindRollback,
+		store.EffectHelped:       contract.KindReduceLR,
+	} {
+		s := situation(slices.Concat(swinging, swinging), finding(detectors.KindLRTooHigh, detectors.SeverityWarning))
+		s.Attempt.Started.Control.Allow = []contract.CommandKind{contract.KindReduceLR, contract.KindRollback}
+		before := applied(t, 6, 1, 0.5)
+		before.Effect = effect
+		s.Commands = []store.Command{before}
+		got := control.New(control.Policy{}).Decide(s)
+		require.Len(t, got, 1, effect)
+		require.Equal(t, want, got[0].Kind, effect)
+	}
+}
