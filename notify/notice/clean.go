@@ -12,9 +12,11 @@ const (
 	maxReason = 300
 )
 
-// clean makes one line of text that a stranger chose: no control characters, no marks that
+func clean(text string, limit int) string { return Clean(text, limit) }
+
+// Clean makes one line of text that a stranger chose: no control characters, no marks that
 // turn the direction of what follows, at most limit runes.
-func clean(text string, limit int) string {
+func Clean(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r) || unicode.IsControl(r):
