@@ -6,18 +6,22 @@
 package email
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/mail"
+	"net/url"
 	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
 
 	"github.com/epochwatch/epochwatch/internal/secret"
+	"github.com/epochwatch/epochwatch/notify/chart"
 	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -97,10 +101,11 @@ func (c *channel) compose(n notice.Notice) (*gomail.Msg, error) {
 	m.Subject(notice.Shorten(s.Subject, 180))
 	m.SetDateWithValue(n.CreatedAt)
 	m.SetMessageIDWithValue(messageID(n.ID, c.domain()))
-	// The mails of one run hang together under a root that was never sent.
-	root := "<" + messageID("run."+n.Run.Project+"."+n.Run.ID, c.domain()) + ">"
+	// The mails of one run hang together under a root that was never sent, and so do those
+	// of one digest.
+	root := "<" + messageID(thread(n), c.domain()) + ">"
 	parent := root
-	if n.Told != "" {
+	if n.Told != "" && n.Told != root && !strings.ContainsAny(n.Told, "\r\n") {
 		parent = n.Told
 		root += " " + n.Told
 	}
@@ -109,13 +114,40 @@ func (c *channel) compose(n notice.Notice) (*gomail.Msg, error) {
 	// Answers of machines ("out of office") to machines are mail loops.
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	m.SetGenHeader("X-Auto-Response-Suppress", "All")
+	// No machine reads what comes back: it asks the sender, who keeps the config.
+	m.SetGenHeader("List-Unsubscribe", "<mailto:"+url.PathEscape(c.from.Address)+"?subject=unsubscribe%20"+url.PathEscape(n.Receiver)+">")
 	m.SetBodyString(gomail.TypeTextPlain, s.Text())
-	body, err := renderHTML(s)
+	l := letter{Story: s}
+	picture, err := chart.Draw(n)
+	if err != nil {
+		c.o.Log.Warn("mail: the message goes without its picture", slog.String("message_id", n.ID), slog.Any("error", err))
+	}
+	if picture != nil {
+		l.Picture = pictureID + "." + n.ID + "@" + c.domain()
+		l.Alt = chart.Alt(n)
+		err := m.EmbedReader("curve.png", bytes.NewReader(picture), gomail.WithFileContentType("image/png"), gomail.WithFileContentID("<"+l.Picture+">"))
+		if err != nil {
+			return nil, err
+		}
+	}
+	body, err := renderHTML(l)
 	if err != nil {
 		return nil, err
 	}
 	m.AddAlternativeString(gomail.TypeTextHTML, body)
 	return m, nil
+}
+
+// pictureID begins the content id of the curve.
+const pictureID = "curve"
+
+// thread names what the mail belongs to. Ids of runs and projects are letters, digits, _
+// and -; the name of a digest is free text.
+func thread(n notice.Notice) string {
+	if n.Digest != nil {
+		return "digest." + hex.EncodeToString([]byte(notice.Shorten(n.Digest.Name, 40)))
+	}
+	return "run." + n.Run.Project + "." + n.Run.ID
 }
 
 // domain is what stands behind the @ of our message ids: the sender's.

@@ -3,14 +3,19 @@ package email_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"flag"
+	"image/png"
 	"io"
 	"log/slog"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"net/textproto"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +30,9 @@ import (
 )
 
 var update = flag.Bool("update", false, "write the golden files")
+
+// pages is a folder to which the mails are written as pages, to be looked at in a browser.
+var pages = flag.String("pages", "", "write the received mails into this folder")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -53,26 +61,44 @@ func setup(t *testing.T, o notifytest.MailOptions, change ...func(*email.Options
 
 func specimen(name string) notice.Notice { return notifytest.Specimens()[name] }
 
-// parts returns the bodies of a mail by content type.
+// parts returns the bodies of a mail by content type, the picture as bytes.
 func parts(t *testing.T, m *mail.Message) map[string]string {
 	t.Helper()
-	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
-	require.NoError(t, err)
-	require.Equal(t, "multipart/alternative", kind)
 	out := map[string]string{}
-	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
-		p, err := r.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			return out
+	unfold(t, textproto.MIMEHeader(m.Header), m.Body, out)
+	return out
+}
+
+func unfold(t *testing.T, h textproto.MIMEHeader, body io.Reader, out map[string]string) {
+	t.Helper()
+	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	require.NoError(t, err)
+	if strings.HasPrefix(kind, "multipart/") {
+		out["outer"] += kind + " "
+		for r := multipart.NewReader(body, params["boundary"]); ; {
+			p, err := r.NextRawPart()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			require.NoError(t, err)
+			unfold(t, p.Header, p, out)
 		}
-		require.NoError(t, err)
-		require.Equal(t, "quoted-printable", p.Header.Get("Content-Transfer-Encoding"))
-		body, err := io.ReadAll(quotedprintable.NewReader(p))
-		require.NoError(t, err)
-		kind, _, err := mime.ParseMediaType(p.Header.Get("Content-Type"))
-		require.NoError(t, err)
-		out[kind] = strings.ReplaceAll(string(body), "\r\n", "\n")
 	}
+	switch h.Get("Content-Transfer-Encoding") {
+	case "quoted-printable":
+		body = quotedprintable.NewReader(body)
+	case "base64":
+		body = base64.NewDecoder(base64.StdEncoding, body)
+	}
+	raw, err := io.ReadAll(body)
+	require.NoError(t, err)
+	if kind == "image/png" {
+		out["cid"] = h.Get("Content-ID")
+		out["disposition"] = h.Get("Content-Disposition")
+		out[kind] = string(raw)
+		return
+	}
+	out[kind] = strings.ReplaceAll(string(raw), "\r\n", "\n")
 }
 
 func TestTheMailOfEachSpecimen(t *testing.T) {
@@ -86,6 +112,21 @@ func TestTheMailOfEachSpecimen(t *testing.T) {
 			body := parts(t, b.server.Mails()[0].Message)
 			require.Equal(t, notice.Tell(n).Text(), body["text/plain"])
 			notifytest.Golden(t, *update, name+".html", []byte(body["text/html"]))
+			id := strings.Trim(body["cid"], "<>")
+			if id == "" {
+				require.NotContains(t, body["text/html"], "<img")
+				require.Equal(t, "multipart/alternative ", body["outer"])
+			} else {
+				require.Equal(t, "multipart/related multipart/alternative ", body["outer"], "the text is not an attachment")
+				require.Contains(t, body["text/html"], `<img src="cid:`+id+`"`)
+				require.Contains(t, body["disposition"], "inline")
+				_, err := png.Decode(strings.NewReader(body["image/png"]))
+				require.NoError(t, err)
+			}
+			if *pages != "" {
+				page := strings.ReplaceAll(body["text/html"], "cid:"+id, "data:image/png;base64,"+base64.StdEncoding.EncodeToString([]byte(body["image/png"])))
+				require.NoError(t, os.WriteFile(filepath.Join(*pages, name+".html"), []byte(page), 0o600))
+			}
 		})
 	}
 }
@@ -106,6 +147,7 @@ func TestTheHeadersOfAMail(t *testing.T) {
 	require.Equal(t, "<epochwatch."+n.ID+"@example.org>", h.Get("Message-ID"))
 	require.Equal(t, h.Get("Message-ID"), ref)
 	require.Equal(t, "auto-generated", h.Get("Auto-Submitted"))
+	require.Equal(t, "<mailto:watch@example.org?subject=unsubscribe%20team>", h.Get("List-Unsubscribe"))
 	date, err := h.Date()
 	require.NoError(t, err)
 	require.True(t, date.Equal(n.CreatedAt))
@@ -144,7 +186,7 @@ func TestTextOfStrangersStaysText(t *testing.T) {
 	require.Empty(t, got.Message.Header.Get("Bcc"), "a line end in a name makes no header")
 	require.Len(t, got.To, 2)
 	html := parts(t, got.Message)["text/html"]
-	for _, evil := range []string{"<script", "<img", "<b>", "<!channel", "</pre>💥", "\x1b"} {
+	for _, evil := range []string{"<script", "<img src=x", "<b>", "<!channel", "</pre>💥", "\x1b"} {
 		require.NotContains(t, html, evil)
 	}
 	require.Contains(t, html, "&lt;b&gt;not bold&lt;/b&gt;")

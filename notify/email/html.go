@@ -14,7 +14,9 @@ var messageHTML string
 
 var page = template.Must(template.New("message").Funcs(template.FuncMap{
 	"bars":  bars,
+	"cid":   func(id string) template.URL { return template.URL("cid:" + id) },              // made of our own ids
 	"bound": func(s string) string { return strings.ReplaceAll(s, " → ", "\u00a0→\u00a0") }, // kept on one line
+	"list":  func(name string, lines []string) notice.List { return notice.List{Name: name, Lines: lines} },
 	"upper": strings.ToUpper,
 }).Parse(messageHTML))
 
@@ -42,11 +44,18 @@ func bars(c notice.Curve) []bar {
 	return out
 }
 
-// renderHTML gives a story the form of an HTML mail: styles in place, because mail programs
+// letter is what the HTML is made of.
+type letter struct {
+	notice.Story
+	Picture string // the content id of the curve; empty: bars are drawn instead
+	Alt     string
+}
+
+// renderHTML gives a letter the form of an HTML mail: styles in place, because mail programs
 // throw sheets away; one column; colours that hold on a dark page as well.
-func renderHTML(s notice.Story) (string, error) {
+func renderHTML(l letter) (string, error) {
 	var b strings.Builder
-	if err := page.Execute(&b, s); err != nil {
+	if err := page.Execute(&b, l); err != nil {
 		return "", err
 	}
 	return b.String(), nil

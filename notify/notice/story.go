@@ -29,13 +29,28 @@ type Story struct {
 	Onset    int // the epoch that the curves mark
 	Done     []string
 	Advice   []string
-	Look     string // the command that shows the run
-	Link     string // may be empty
-	Mute     string // what to put into the daemon's config
+	Also     []string // the run's other findings, which the first explains
+	Others   []string // the other runs it happened to
+	Lists    []List   // of a digest
+	Look     string   // the command that shows the run
+	Link     string   // may be empty
+	Mute     string   // what to put into the daemon's config; empty where there is no finding
+}
+
+// List is some lines under a name.
+type List struct {
+	Name  string
+	Lines []string
 }
 
 // Tell makes the story of a notice. It is a function of the notice alone.
 func Tell(n Notice) Story {
+	switch {
+	case n.Digest != nil:
+		return digest(*n.Digest)
+	case n.Event == store.MessageRunEnded:
+		return ended(n)
+	}
 	f := n.Finding
 	s := Story{
 		Title:    headline(n),
@@ -49,7 +64,9 @@ func Tell(n Notice) Story {
 		Curves:   curves(n),
 		Onset:    f.OnsetEpoch,
 		Done:     done(n),
-		Look:     "epochwatch runs show " + clean(n.Run.ID, maxName),
+		Also:     also(n),
+		Others:   others(n),
+		Look:     look(n.Run),
 		Link:     n.Link,
 		Mute:     mute(f.Kind),
 	}
@@ -62,9 +79,19 @@ func Tell(n Notice) Story {
 	} else if !f.Firing() {
 		s.Summary = strings.TrimSpace(s.Summary + fmt.Sprintf(" It no longer holds since epoch %d.", *f.ResolvedEpoch))
 	}
-	s.Subject = "[epochwatch] " + runName(n.Run) + ": " + s.Title
+	if n.Event == store.MessageUpdate {
+		word := "update: "
+		if n.Repeat {
+			word = "still: "
+		}
+		s.Title = word + s.Title
+	}
+	s.Subject = "[epochwatch] " + subjectRun(n) + ": " + s.Title
 	return s
 }
+
+// look is the command that shows a run.
+func look(r store.Run) string { return "epochwatch runs show " + clean(r.ID, maxName) }
 
 // mute is what to put into the daemon's config.
 func mute(k detectors.Kind) string {
@@ -196,6 +223,10 @@ func curves(n Notice) []Curve {
 	if n.Finding.Kind == detectors.KindLossAccuracyConflict {
 		names = append([]string{metricName(n), "loss"}, accuracies(n.Epochs)...)
 	}
+	onset := n.Finding.OnsetEpoch
+	if n.Finding.Kind == "" {
+		onset = -1 // nothing to mark
+	}
 	var out []Curve
 	seen := map[string]bool{}
 	for _, name := range names {
@@ -204,11 +235,11 @@ func curves(n Notice) []Curve {
 			continue
 		}
 		seen[name] = true
-		out = append(out, s.curve(name, n.Finding.OnsetEpoch, n.Finding.ResolvedEpoch, Pair))
+		out = append(out, s.curve(name, onset, n.Finding.ResolvedEpoch, Pair))
 	}
 	if s := rateSeries(n.Epochs); len(s.values) > 1 && slices.Max(s.values) > slices.Min(s.values) {
 		rates := func(a, b float64) (string, string) { return Rate(a), Rate(b) }
-		out = append(out, s.curve("rate", n.Finding.OnsetEpoch, n.Finding.ResolvedEpoch, rates))
+		out = append(out, s.curve("rate", onset, n.Finding.ResolvedEpoch, rates))
 	}
 	return out
 }

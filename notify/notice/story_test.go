@@ -31,6 +31,10 @@ func TestEveryMessageExplainsItself(t *testing.T) {
 	for name, n := range notifytest.Specimens() {
 		s := notice.Tell(n)
 		require.True(t, strings.HasPrefix(s.Subject, "[epochwatch] "), name)
+		if n.Finding.Kind == "" {
+			require.NotEmpty(t, s.Look, name)
+			continue
+		}
 		require.Contains(t, s.Subject, "epoch", name)
 		for what, text := range map[string]string{"since": s.Since, "sure": s.Sure, "look": s.Look, "mute": s.Mute, "done": strings.Join(s.Done, "")} {
 			require.NotEmpty(t, text, "%s says nothing of %s", name, what)
@@ -47,6 +51,14 @@ func TestTheSubjectTellsTheStory(t *testing.T) {
 		"loss_nan":    "[epochwatch] resnet-small: loss is NaN since epoch 6",
 		"conflict":    "[epochwatch] r-20260314: loss and accuracy rise together since epoch 3 (0.680 → 0.760)",
 		"stalled":     "[epochwatch] resnet-small: no epoch ended after epoch 4",
+		"symptoms":    "[epochwatch] resnet-small: loss is NaN since epoch 6",
+		"sweep":       "[epochwatch] resnet-small and 9 other runs: loss is NaN since epoch 6",
+		"update":      "[epochwatch] resnet-small: update: loss rising since epoch 17 (0.740 → 0.758)",
+		"repeat":      "[epochwatch] resnet-small: still: loss rising since epoch 17 (0.740 → 0.758)",
+		"run_failed":  "[epochwatch] resnet-small: failed at epoch 21: ResourceExhaustedError: out of memory",
+		"run_lost":    "[epochwatch] resnet-small: died at epoch 21",
+		"completed":   "[epochwatch] resnet-small: finished at epoch 21",
+		"digest":      "[epochwatch] daily: 3 runs ended, 1 without trouble; 1 training",
 	} {
 		require.Equal(t, want, notice.Tell(all[name]).Subject)
 	}

@@ -47,6 +47,11 @@ func (s Story) Text() string {
 	}
 	row("Done", s.Done...)
 	row("Try", bullets(s.Advice)...)
+	row("Also", bullets(s.Also)...)
+	row("Runs", bullets(s.Others)...)
+	for _, l := range s.Lists {
+		row(l.Name, bullets(l.Lines)...)
+	}
 	look := []string{s.Look}
 	if s.Link != "" {
 		look = append(look, s.Link)

@@ -32,6 +32,14 @@ func Specimens() map[string]notice.Notice {
 		"hostile":       hostile(),
 		"unknown_kind":  unknownKind(),
 		"late_resolved": lateResolved(),
+		"symptoms":      symptoms(),
+		"sweep":         sweep(),
+		"update":        updated(false),
+		"repeat":        updated(true),
+		"completed":     ended(store.StateCompleted, ""),
+		"run_failed":    ended(store.StateFailed, "ResourceExhaustedError: out of memory"),
+		"run_lost":      ended(store.StateLost, ""),
+		"digest":        digest(),
 	}
 	return maps.Clone(out)
 }

@@ -52,20 +52,32 @@ func compose(s notice.Story) composed {
 	if lines := s.CurveLines(); len(lines) > 0 {
 		blocks = append(blocks, section("```"+code(strings.Join(lines, "\n"))+"```"))
 	}
-	fields := []*slackapi.TextBlockObject{mrkdwn("*Since*\n" + fit(s.Since, maxField-20)), mrkdwn("*Sure*\n" + fit(s.Sure, maxField-20))}
-	blocks = append(blocks, slackapi.NewSectionBlock(nil, fields, nil))
+	var fields []*slackapi.TextBlockObject
+	for _, f := range []struct{ name, text string }{{"Since", s.Since}, {"Sure", s.Sure}} {
+		if f.text != "" {
+			fields = append(fields, mrkdwn("*"+f.name+"*\n"+fit(f.text, maxField-20)))
+		}
+	}
+	if len(fields) > 0 {
+		blocks = append(blocks, slackapi.NewSectionBlock(nil, fields, nil))
+	}
 	if len(s.Numbers) > 0 {
 		blocks = append(blocks, section("*Numbers*\n"+fit(strings.Join(s.Numbers, ", "), maxSection-20)))
 	}
-	blocks = append(blocks, section("*Done*\n"+list(s.Done)))
-	if len(s.Advice) > 0 {
-		blocks = append(blocks, section("*Try*\n"+list(s.Advice)))
+	for _, l := range append([]notice.List{{Name: "Done", Lines: s.Done}, {Name: "Try", Lines: s.Advice}, {Name: "Also", Lines: s.Also}, {Name: "Other runs", Lines: s.Others}}, s.Lists...) {
+		if len(l.Lines) > 0 {
+			blocks = append(blocks, section("*"+fit(l.Name, 100)+"*\n"+list(l.Lines)))
+		}
 	}
 	look := "Look: `" + code(s.Look) + "`"
 	if s.Link != "" {
 		look += "  <" + escape(s.Link) + "|open>"
 	}
-	blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn(look), mrkdwn("Mute in the daemon's config: `"+code(s.Mute)+"`")))
+	foot := []slackapi.MixedElement{mrkdwn(look)}
+	if s.Mute != "" {
+		foot = append(foot, mrkdwn("Mute in the daemon's config: `"+code(s.Mute)+"`"))
+	}
+	blocks = append(blocks, slackapi.NewContextBlock("", foot...))
 	return composed{text: fit(signs[s.Mood]+" "+s.Subject+"\n"+s.Summary, maxText), blocks: blocks}
 }
 
