@@ -136,6 +136,8 @@ func (s *memStore) ListQuarantined(context.Context, int) ([]store.Quarantined, e
 
 // memTx is one transaction, on a copy.
 type memTx struct {
+	store.Tx
+
 	d    memData
 	fail func(c *store.Changes) error
 }

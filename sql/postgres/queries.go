@@ -20,7 +20,7 @@ const (
 		ORDER BY u.project COLLATE "C", u.id COLLATE "C" ON CONFLICT (project, id) DO NOTHING`
 	qLockRuns query = `SELECT ` + runColumns + ` FROM run r
 		WHERE (r.project, r.id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
-		ORDER BY r.project, r.id FOR UPDATE OF r`
+		ORDER BY r.project, r.id FOR NO KEY UPDATE OF r`
 	qRunByKey query = `SELECT ` + runColumns + ` FROM run r WHERE r.project = $1 AND r.id = $2`
 	qRunByPK  query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk = $1`
 	qRunsByID query = `SELECT ` + runColumns + ` FROM run r WHERE r.id = $1 ORDER BY r.project LIMIT 2`
@@ -115,17 +115,62 @@ const (
 		proposed_by = u.proposed_by
 		FROM ` + commandRows + ` WHERE c.id = u.id`
 
-	messageColumns = `id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference`
+	messageColumns = `id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference, group_id, thread, repeated, body`
 
-	qMessages       query = `SELECT ` + messageColumns + ` FROM message WHERE run_pk = $1 ORDER BY pk`
+	qMessages query = `SELECT ` + messageColumns + ` FROM message WHERE run_pk = $1 OR id IN (
+		SELECT message_id FROM message_finding WHERE run_pk = $1) ORDER BY pk`
 	qMessage        query = `SELECT ` + messageColumns + ` FROM message WHERE id = $1`
 	qInsertMessages query = `INSERT INTO message (` + messageColumns + `)
 		SELECT u.id, u.run_pk, u.finding_id, u.receiver, u.channel, u.event, u.state, u.attempts, u.last_error, u.created_at,
-		u.sent_at, u.reference
+		u.sent_at, u.reference, u.group_id, u.thread, u.repeated, u.body
 		FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-			$10::timestamptz[], $11::timestamptz[], $12::text[]) WITH ORDINALITY
-		AS u(id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference, place)
+			$10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::boolean[], $16::text[]) WITH ORDINALITY
+		AS u(id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference,
+			group_id, thread, repeated, body, place)
 		ORDER BY u.place ON CONFLICT DO NOTHING RETURNING id`
+	// Of messages that were there already nothing is changed: they have their findings.
+	qInsertMessageFindings query = `INSERT INTO message_finding (message_id, finding_id, run_pk)
+		SELECT u.message_id, u.finding_id, f.run_pk FROM unnest($1::text[], $2::text[]) AS u(message_id, finding_id)
+		JOIN finding f ON f.id = u.finding_id JOIN message m ON m.id = u.message_id
+		WHERE NOT EXISTS (SELECT 1 FROM message_finding x WHERE x.message_id = u.message_id) ON CONFLICT DO NOTHING`
+	qMessageFindings query = `SELECT ` + findingColumns + ` FROM finding WHERE id IN (
+		SELECT finding_id FROM message_finding WHERE message_id = $1) ORDER BY pk`
+	qRunsByPK query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk = ANY($1)`
+
+	groupColumns   = `id, receiver, labels::text, wait, every, repeat, opened_at, head, messages, first_told_at, told_at, due_at`
+	groupedColumns = `group_id, finding_id, run_pk, joined_at, told, told_severity, why`
+
+	// One look at the groups at a time; the number is this program's own.
+	qLockGroups   query = `SELECT pg_advisory_xact_lock(5721093174822)`
+	qDueGroups    query = `SELECT ` + groupColumns + ` FROM message_group WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED`
+	qGroup        query = `SELECT ` + groupColumns + ` FROM message_group WHERE id = $1 FOR UPDATE`
+	qGrouped      query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE group_id = ANY($1) ORDER BY joined_at, finding_id`
+	qFindingsByID query = `SELECT ` + findingColumns + ` FROM finding WHERE id = ANY($1)`
+	qNextGroup    query = `SELECT min(due_at) FROM message_group`
+	qFirstTold    query = `SELECT count(*) FROM message_group WHERE receiver = $1 AND first_told_at >= $2`
+	// Groups in the order of their ids: two transactions wait for each other, never in a ring.
+	qKnownGroups query = `SELECT id FROM message_group WHERE id = ANY($1) ORDER BY id FOR UPDATE`
+	qJoinGroups  query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, due_at)
+		SELECT u.id, u.receiver, u.labels::json, u.wait, u.every, u.repeat, u.opened_at, u.due_at
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[])
+		AS u(id, receiver, labels, wait, every, repeat, opened_at, due_at) ORDER BY u.id COLLATE "C"
+		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
+		due_at = least(message_group.due_at, excluded.due_at)`
+	qJoinFindings query = `INSERT INTO grouped_finding (group_id, finding_id, run_pk, joined_at)
+		SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[]) ON CONFLICT DO NOTHING`
+	qNudgeGroups query = `UPDATE message_group g SET due_at = least(g.due_at, u.due_at)
+		FROM (SELECT n.id, min(n.due_at) AS due_at FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS n(id, finding_id, due_at)
+			JOIN grouped_finding m ON m.group_id = n.id AND m.finding_id = n.finding_id GROUP BY n.id) u WHERE g.id = u.id`
+	qUpsertGroup query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, head, messages,
+		first_told_at, told_at, due_at)
+		VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
+		head = excluded.head, messages = excluded.messages, first_told_at = excluded.first_told_at,
+		told_at = excluded.told_at, due_at = excluded.due_at`
+	qUpsertGrouped query = `INSERT INTO grouped_finding (` + groupedColumns + `)
+		SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+		ON CONFLICT (group_id, finding_id) DO UPDATE SET told = excluded.told, told_severity = excluded.told_severity, why = excluded.why`
+	qUngroup query = `DELETE FROM grouped_finding WHERE (group_id, finding_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`
 	// A delivery that was announced as sending and then ends is one attempt.
 	qDeliver query = `WITH told AS (
 			UPDATE message SET

@@ -102,11 +102,44 @@ func scanCommand(row pgx.CollectableRow) (c store.Command, err error) {
 }
 
 func scanMessage(row pgx.CollectableRow) (m store.Message, err error) {
-	err = row.Scan(&m.ID, &m.RunPK, &m.FindingID, &m.Receiver, &m.Channel, &m.Event, &m.State, &m.Attempts, &m.LastError,
-		&m.CreatedAt, &m.SentAt, &m.Reference)
+	var run *int64
+	var finding *string
+	err = row.Scan(&m.ID, &run, &finding, &m.Receiver, &m.Channel, &m.Event, &m.State, &m.Attempts, &m.LastError,
+		&m.CreatedAt, &m.SentAt, &m.Reference, &m.GroupID, &m.Thread, &m.Repeated, &m.Body)
+	if run != nil {
+		m.RunPK = *run
+	}
+	if finding != nil {
+		m.FindingID = *finding
+	}
 	utc(&m.CreatedAt)
 	utc(m.SentAt)
 	return m, err
+}
+
+func scanGroup(row pgx.CollectableRow) (g store.Group, err error) {
+	var labels string
+	var wait, every, repeat int64
+	err = row.Scan(&g.ID, &g.Receiver, &labels, &wait, &every, &repeat, &g.OpenedAt, &g.Head, &g.Messages, &g.FirstToldAt,
+		&g.ToldAt, &g.DueAt)
+	if err != nil {
+		return g, err
+	}
+	g.Wait, g.Every, g.Repeat = column.Span(wait), column.Span(every), column.Span(repeat)
+	utc(&g.OpenedAt)
+	utc(g.FirstToldAt)
+	utc(g.ToldAt)
+	utc(g.DueAt)
+	if err := json.Unmarshal([]byte(labels), &g.Labels); err != nil {
+		return g, fmt.Errorf("decode the labels of a group: %w", err)
+	}
+	return g, nil
+}
+
+func scanGrouped(row pgx.CollectableRow) (g store.Grouped, err error) {
+	err = row.Scan(&g.GroupID, &g.FindingID, &g.RunPK, &g.JoinedAt, &g.Told, &g.ToldSeverity, &g.Why)
+	utc(&g.JoinedAt)
+	return g, err
 }
 
 func scanQuarantined(row pgx.CollectableRow) (q store.Quarantined, err error) {

@@ -63,17 +63,29 @@ func queueMessages(b *pgx.Batch, rows []store.Message, fresh *[]string) {
 	if len(rows) == 0 {
 		return
 	}
-	c := newColumns(12)
+	c, about := newColumns(16), newColumns(2)
 	for i := range rows {
 		m := &rows[i]
-		c.add(clean(m.ID), m.RunPK, m.FindingID, clean(m.Receiver), clean(m.Channel), string(m.Event), string(m.State),
-			int64(m.Attempts), clean(m.LastError), m.CreatedAt, m.SentAt, clean(m.Reference))
+		c.add(clean(m.ID), optionalKey(m.RunPK), optionalText(m.FindingID), clean(m.Receiver), clean(m.Channel), string(m.Event),
+			string(m.State), int64(m.Attempts), clean(m.LastError), m.CreatedAt, m.SentAt, clean(m.Reference), clean(m.GroupID),
+			clean(m.Thread), m.Repeated, clean(m.Body))
+		for _, f := range column.About(m) {
+			about.add(clean(m.ID), f)
+		}
 	}
 	b.Queue(string(qInsertMessages), c.arrays()...).Query(func(rows pgx.Rows) error {
 		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		*fresh = ids
 		return err
 	})
+	b.Queue(string(qInsertMessageFindings), about.arrays()...)
+}
+
+func optionalKey(pk int64) *int64 {
+	if pk == 0 {
+		return nil
+	}
+	return &pk
 }
 
 func queueQuarantined(b *pgx.Batch, rows []store.Quarantined) {

@@ -69,12 +69,45 @@ const (
 		proposed_by = excluded.proposed_by
 		ON CONFLICT (run_pk, attempt, caused_by, kind) DO NOTHING`
 
-	messageColumns = `id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference`
+	messageColumns = `id, run_pk, finding_id, receiver, channel, event, state, attempts, last_error, created_at, sent_at, reference, group_id, thread, repeated, body`
 
-	qMessages      query = `SELECT ` + messageColumns + ` FROM message WHERE run_pk = ? ORDER BY pk`
+	qMessages query = `SELECT ` + messageColumns + ` FROM message WHERE run_pk = ?1 OR id IN (
+		SELECT message_id FROM message_finding WHERE run_pk = ?1) ORDER BY pk`
 	qMessage       query = `SELECT ` + messageColumns + ` FROM message WHERE id = ?`
-	qInsertMessage query = `INSERT INTO message (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	qInsertMessage query = `INSERT INTO message (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`
+	qInsertMessageFinding query = `INSERT INTO message_finding (message_id, finding_id, run_pk)
+		SELECT ?1, id, run_pk FROM finding WHERE id = ?2 ON CONFLICT DO NOTHING`
+	qMessageFindings query = `SELECT ` + findingColumns + ` FROM finding WHERE id IN (
+		SELECT finding_id FROM message_finding WHERE message_id = ?) ORDER BY pk`
+	qMessageRuns query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk IN (SELECT run_pk FROM message_finding WHERE message_id = ?)`
+
+	groupColumns   = `id, receiver, labels, wait, every, repeat, opened_at, head, messages, first_told_at, told_at, due_at`
+	groupedColumns = `group_id, finding_id, run_pk, joined_at, told, told_severity, why`
+
+	qDueGroups     query = `SELECT ` + groupColumns + ` FROM message_group WHERE due_at <= ? ORDER BY due_at LIMIT ?`
+	qGroup         query = `SELECT ` + groupColumns + ` FROM message_group WHERE id = ?`
+	qGrouped       query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE group_id = ? ORDER BY joined_at, finding_id`
+	qGroupFindings query = `SELECT ` + findingColumns + ` FROM finding WHERE id IN (SELECT finding_id FROM grouped_finding WHERE group_id = ?)`
+	qGroupRuns     query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk IN (SELECT run_pk FROM grouped_finding WHERE group_id = ?)`
+	qNextGroup     query = `SELECT min(due_at) FROM message_group`
+	qFirstTold     query = `SELECT count(*) FROM message_group WHERE receiver = ? AND first_told_at >= ?`
+	qJoinGroup     query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, due_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
+		due_at = min(coalesce(due_at, excluded.due_at), excluded.due_at)`
+	qJoinFinding query = `INSERT INTO grouped_finding (group_id, finding_id, run_pk, joined_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	qNudgeGroup  query = `UPDATE message_group SET due_at = min(coalesce(due_at, ?3), ?3)
+		WHERE id = ?1 AND EXISTS (SELECT 1 FROM grouped_finding WHERE group_id = ?1 AND finding_id = ?2)`
+	qUpsertGroup query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, head, messages,
+		first_told_at, told_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
+		head = excluded.head, messages = excluded.messages, first_told_at = excluded.first_told_at,
+		told_at = excluded.told_at, due_at = excluded.due_at`
+	qUpsertGrouped query = `INSERT INTO grouped_finding (` + groupedColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (group_id, finding_id) DO UPDATE SET told = excluded.told, told_severity = excluded.told_severity, why = excluded.why`
+	qUngroup query = `DELETE FROM grouped_finding WHERE group_id = ? AND finding_id = ?`
+
 	// A delivery that was announced as sending and then ends is one attempt.
 	qDeliver query = `UPDATE message SET
 		attempts = attempts + (?2 = 'sending' OR state <> 'sending'),

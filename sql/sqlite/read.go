@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/epochwatch/epochwatch/sql/internal/column"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -132,11 +133,19 @@ func (s *Store) FindMessage(ctx context.Context, id string) (d store.MessageDeta
 	if d.Message, err = find(ctx, s.read, qMessage, scanMessage, id); err != nil {
 		return d, fmt.Errorf("find message %s: %w", id, err)
 	}
+	if d.Message.RunPK == 0 {
+		return d, nil
+	}
 	if d.Run, err = find(ctx, s.read, qRunByPK, scanRun, d.Message.RunPK); err != nil {
 		return d, fmt.Errorf("find the run of message %s: %w", id, err)
 	}
-	if d.Finding, err = find(ctx, s.read, qFinding, scanFinding, d.Message.FindingID); err != nil {
-		return d, fmt.Errorf("find the finding of message %s: %w", id, err)
+	if d.Message.FindingID != "" {
+		if d.Finding, err = find(ctx, s.read, qFinding, scanFinding, d.Message.FindingID); err != nil {
+			return d, fmt.Errorf("find the finding of message %s: %w", id, err)
+		}
+		if d.Also, err = s.also(ctx, &d.Message); err != nil {
+			return d, fmt.Errorf("find the findings of message %s: %w", id, err)
+		}
 	}
 	if d.Commands, err = s.ListCommands(ctx, d.Run.PK); err != nil {
 		return d, err
@@ -144,6 +153,16 @@ func (s *Store) FindMessage(ctx context.Context, id string) (d store.MessageDeta
 	all, err := s.ListEpochs(ctx, d.Run.PK)
 	d.Epochs = store.Curve(all)
 	return d, err
+}
+
+// also returns the findings of a message, but for the one that heads it.
+func (s *Store) also(ctx context.Context, m *store.Message) ([]store.RunFinding, error) {
+	findings, err := list(ctx, s.read, qMessageFindings, scanFinding, m.ID)
+	if err != nil || len(findings) < 2 {
+		return nil, err
+	}
+	runs, err := list(ctx, s.read, qMessageRuns, scanRun, m.ID)
+	return column.Also(m.FindingID, findings, runs), err
 }
 
 // named wraps the error of a question with what was asked.

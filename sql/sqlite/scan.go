@@ -3,7 +3,9 @@ package sqlite
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
 	"github.com/epochwatch/epochwatch/sql/internal/column"
@@ -176,17 +178,60 @@ func scanCommand(s scanner) (c store.Command, err error) {
 
 func scanMessage(s scanner) (m store.Message, err error) {
 	var created string
-	var sent sql.NullString
-	err = s.Scan(&m.ID, &m.RunPK, &m.FindingID, &m.Receiver, &m.Channel, &m.Event, &m.State, &m.Attempts, &m.LastError,
-		&created, &sent, &m.Reference)
+	var sent, finding sql.NullString
+	var run sql.NullInt64
+	err = s.Scan(&m.ID, &run, &finding, &m.Receiver, &m.Channel, &m.Event, &m.State, &m.Attempts, &m.LastError,
+		&created, &sent, &m.Reference, &m.GroupID, &m.Thread, &m.Repeated, &m.Body)
 	if err != nil {
 		return m, err
 	}
+	m.RunPK, m.FindingID = run.Int64, finding.String
 	if m.CreatedAt, err = parseTime(created); err != nil {
 		return m, err
 	}
 	m.SentAt, err = parseOptionalTime(sent)
 	return m, err
+}
+
+func scanGroup(s scanner) (g store.Group, err error) {
+	var labels, opened string
+	var first, told, due sql.NullString
+	var wait, every, repeat int64
+	err = s.Scan(&g.ID, &g.Receiver, &labels, &wait, &every, &repeat, &opened, &g.Head, &g.Messages, &first, &told, &due)
+	if err != nil {
+		return g, err
+	}
+	g.Wait, g.Every, g.Repeat = column.Span(wait), column.Span(every), column.Span(repeat)
+	if g.OpenedAt, err = parseTime(opened); err != nil {
+		return g, err
+	}
+	var errs [3]error
+	g.FirstToldAt, errs[0] = parseOptionalTime(first)
+	g.ToldAt, errs[1] = parseOptionalTime(told)
+	g.DueAt, errs[2] = parseOptionalTime(due)
+	return g, errors.Join(append(errs[:], json.Unmarshal([]byte(labels), &g.Labels))...)
+}
+
+func scanGrouped(s scanner) (g store.Grouped, err error) {
+	var joined string
+	if err = s.Scan(&g.GroupID, &g.FindingID, &g.RunPK, &joined, &g.Told, &g.ToldSeverity, &g.Why); err != nil {
+		return g, err
+	}
+	g.JoinedAt, err = parseTime(joined)
+	return g, err
+}
+
+func scanCount(s scanner) (n int, err error) {
+	err = s.Scan(&n)
+	return n, err
+}
+
+func scanOptionalTime(s scanner) (*time.Time, error) {
+	var text sql.NullString
+	if err := s.Scan(&text); err != nil {
+		return nil, err
+	}
+	return parseOptionalTime(text)
 }
 
 func scanQuarantined(s scanner) (q store.Quarantined, err error) {

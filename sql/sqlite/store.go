@@ -163,7 +163,8 @@ func (s *Store) prepare(ctx context.Context) error {
 	s.statements = map[query]*sql.Stmt{}
 	for _, q := range []query{
 		qInsertRun, qRunByKey, qUpdateRun, qAttempts, qUpsertAttempt, qInsertEpoch, qInsertMetric, qInsertBatches,
-		qHold, qRelease, qUpsertFinding, qUpsertCommand, qInsertMessage, qQuarantine,
+		qHold, qRelease, qUpsertFinding, qUpsertCommand, qInsertMessage, qInsertMessageFinding,
+		qJoinGroup, qJoinFinding, qNudgeGroup, qUpsertGroup, qUpsertGrouped, qUngroup, qQuarantine,
 	} {
 		p, err := s.write.PrepareContext(ctx, string(q)) //nolint:sqlclosecheck // Close of the store does
 		if err != nil {

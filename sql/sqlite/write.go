@@ -37,6 +37,9 @@ func (t *tx) Write(ctx context.Context, c store.Changes) error {
 	if err := each(ctx, c.Commands, t.upsertCommand, "store a command"); err != nil {
 		return err
 	}
+	if err := t.writeGroups(ctx, &c); err != nil {
+		return err
+	}
 	if err := t.insertMessages(ctx, c.Messages); err != nil {
 		return err
 	}
@@ -155,8 +158,9 @@ func (t *tx) insertMessages(ctx context.Context, messages []store.Message) error
 	var fresh []string
 	for i := range messages {
 		m := &messages[i]
-		r, err := t.exec(ctx, qInsertMessage, m.ID, m.RunPK, m.FindingID, m.Receiver, m.Channel, m.Event, m.State, m.Attempts,
-			m.LastError, timeText(m.CreatedAt), optionalTime(m.SentAt), m.Reference)
+		r, err := t.exec(ctx, qInsertMessage, m.ID, optionalKey(m.RunPK), optionalText(m.FindingID), m.Receiver, m.Channel, m.Event,
+			m.State, m.Attempts, m.LastError, timeText(m.CreatedAt), optionalTime(m.SentAt), m.Reference, m.GroupID, m.Thread,
+			m.Repeated, m.Body)
 		if err != nil {
 			return fmt.Errorf("store a message: %w", err)
 		}
@@ -164,8 +168,14 @@ func (t *tx) insertMessages(ctx context.Context, messages []store.Message) error
 		if err != nil {
 			return fmt.Errorf("store a message: %w", err)
 		}
-		if n > 0 {
-			fresh = append(fresh, m.ID)
+		if n == 0 {
+			continue
+		}
+		fresh = append(fresh, m.ID)
+		for _, f := range column.About(m) {
+			if _, err := t.exec(ctx, qInsertMessageFinding, m.ID, f); err != nil {
+				return fmt.Errorf("store what a message is about: %w", err)
+			}
 		}
 	}
 	if len(fresh) == 0 {
@@ -183,6 +193,13 @@ func (t *tx) quarantine(ctx context.Context, q *store.Quarantined) error {
 	_, err := t.exec(ctx, qQuarantine, timeText(q.ReceivedAt), q.Subject, q.MessageID, int64(q.StreamSeq), q.Reason, q.Detail,
 		q.Size, blob(q.Payload), digest[:])
 	return err
+}
+
+func optionalKey(pk int64) any {
+	if pk == 0 {
+		return nil
+	}
+	return pk
 }
 
 // blob keeps an empty one from becoming null.

@@ -208,15 +208,90 @@ type Message struct {
 	SentAt    *time.Time
 	// Reference is what the service calls it (a Slack timestamp, a Message-ID).
 	Reference string
+	// GroupID is the group that it is about; empty for a message of its own.
+	GroupID string
+	// Thread is the id of the message that this one goes on from, of the same channel;
+	// empty for the first.
+	Thread   string
+	Repeated bool   // nothing is new
+	Body     string // what a digest covers, as its maker wrote it down
+	// Findings are the ids of all findings that it speaks of, FindingID too. They are
+	// written, and not read back: MessageDetail has the findings themselves. Where there
+	// are none, FindingID is meant.
+	Findings []string
 }
 
-// MessageDetail is a message with what it speaks of.
+// MessageDetail is a message with what it speaks of. Run and Finding are zero where the
+// message has none.
 type MessageDetail struct {
 	Message  Message
 	Run      Run
 	Finding  Finding
 	Commands []Command
 	Epochs   []Epoch // the curve, replaced epochs left out
+	// Also are the other findings that it speaks of, with their runs, oldest first.
+	Also []RunFinding
+}
+
+// RunFinding is a finding with its run.
+type RunFinding struct {
+	Run     Run
+	Finding Finding
+}
+
+// Group is a set of findings of one receiver that are told together.
+type Group struct {
+	ID       string
+	Receiver string
+	Labels   map[string]string // what its findings have in common
+	// Wait is how long the first message waits for more findings, Every how long a later
+	// one does after it, Repeat when it is said again that the problem goes on; 0: never.
+	Wait, Every, Repeat time.Duration
+	OpenedAt            time.Time
+	// Head is the finding that headed the first message since the group had nothing more
+	// to tell; empty: nothing was told since.
+	Head        string
+	Messages    int // how many were told, ever
+	FirstToldAt *time.Time
+	ToldAt      *time.Time
+	// DueAt is when it is to be looked at; nil: when something joins.
+	DueAt *time.Time
+}
+
+// Grouped is a finding in a group.
+type Grouped struct {
+	GroupID   string
+	FindingID string
+	RunPK     int64
+	JoinedAt  time.Time
+	// Told is what was said last of it, MessageFiring or MessageResolved; empty: nothing.
+	Told         MessageEvent
+	ToldSeverity detectors.Severity // how grave it was then
+	// Why says what kept it from being told; empty: nothing did.
+	Why string
+}
+
+// GroupMember is a finding in a group, with its run.
+type GroupMember struct {
+	Grouped
+	RunFinding
+}
+
+// GroupState is a locked group with its findings, in the order in which they joined.
+type GroupState struct {
+	Group   Group
+	Members []GroupMember
+}
+
+// Join says that a group is to be looked at, at its DueAt at the latest, because of a
+// finding. The group is made, and the finding put into it, where they are missing; not so
+// with Resolved, which speaks of a finding that nobody may have been told of.
+type Join struct {
+	Group    Group
+	Finding  string
+	RunPK    int64
+	At       time.Time
+	Resolved bool
 }
 
 // Delivery is one attempt at a message.

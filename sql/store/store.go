@@ -47,6 +47,8 @@ type Store interface {
 	// FindMessage returns one message to people, with its run and finding.
 	// It returns ErrNotFound.
 	FindMessage(ctx context.Context, id string) (MessageDetail, error)
+	// NextGroup returns when the next group is due; zero: none waits.
+	NextGroup(ctx context.Context) (time.Time, error)
 	// RecordDelivery stores one attempt at a message and the state it led to.
 	RecordDelivery(ctx context.Context, d Delivery) error
 
@@ -78,6 +80,16 @@ type Tx interface {
 	// ListHeld returns the events that wait for an earlier one, by attempt and
 	// sequence number.
 	ListHeld(ctx context.Context, runPK int64) ([]Held, error)
+	// LockGroups locks groups that are due at a time, the longest waiting first, limit at
+	// most, and returns them with their findings. One transaction at a time does so: a
+	// second one waits for the first. A group that a run is joining right now is left out.
+	LockGroups(ctx context.Context, due time.Time, limit int) ([]GroupState, error)
+	// LockGroup locks one group, due or not; its ID is empty when it is not there. Only a
+	// transaction that has called LockGroups may call it.
+	LockGroup(ctx context.Context, id string) (GroupState, error)
+	// CountFirstTold returns how many groups of a receiver told their first message since
+	// a time.
+	CountFirstTold(ctx context.Context, receiver string, since time.Time) (int, error)
 	// Write stores changes. Writing the same changes twice is harmless. It returns a
 	// *PermanentError when the rows themselves are at fault and trying again cannot help.
 	Write(ctx context.Context, c Changes) error
@@ -98,6 +110,10 @@ type Changes struct {
 	Release     []Held    // held events that have been folded, removed
 	Findings    []Finding // by (RunPK, Kind, Metric, OnsetEpoch)
 	Commands    []Command // by ID; a second one for (RunPK, Attempt, CausedBy, Kind) is dropped
-	Messages    []Message // by ID, and by (FindingID, Receiver, Channel, Event); each new one gets its job
+	Joins       []Join    // see there
+	Groups      []Group   // by ID
+	Grouped     []Grouped // by (GroupID, FindingID)
+	Ungroup     []Grouped // removed
+	Messages    []Message // by ID, and but for updates by (FindingID, Receiver, Channel, Event); each new one gets its job
 	Quarantined []Quarantined
 }

@@ -52,6 +52,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"HeldEventsWaitAndGo":             testHeld,
 		"DeliveriesAreRecorded":           testDeliveries,
 		"MessagesComeWithWhatTheySay":     testFindMessage,
+		"GroupsAreJoinedAndTold":          testGroups,
+		"MessagesOfManyOrOfNone":          testManyOrNone,
 		"UpkeepForgetsOldRefusals":        testUpkeep,
 		"AJobIsWorkedOnce":                testJobOnce,
 		"AFailedJobIsTriedAgain":          testJobRetry,
@@ -76,6 +78,7 @@ func RunEngine(t *testing.T, e Engine) {
 		"AStoreIsOpenedAgain":         testReopen,
 		"TwoStoresAtWorkOnOneRun":     testTwoStores,
 		"OneOfTwoStoresDecides":       testOneDecidesOfTwoStores,
+		"OneOfTwoStoresTellsAGroup":   testOneTellsOfTwoStores,
 		"TheViewAgreesWithTheCurve":   testViewIsCurve,
 		"NonFiniteColumnsAreReadable": testReadable,
 	} {
