@@ -126,6 +126,7 @@ func (r *running) startNotify(ctx context.Context) error {
 		return fmt.Errorf("messages: %w", err)
 	}
 	r.parts.add("messages", stop)
+	r.parts.background("groups", func(ctx context.Context) error { return r.notifier.Watch(ctx, r.store) })
 	return nil
 }
 

@@ -33,6 +33,18 @@ func rank(f *Finding) int {
 	return 2 * i
 }
 
+// ByCause compares two findings of one run for an order in which what still holds comes
+// first, and then what most likely is the cause, as in a verdict.
+func ByCause(a, b *Finding) int {
+	if a.Firing() != b.Firing() {
+		if a.Firing() {
+			return -1
+		}
+		return 1
+	}
+	return rank(a) - rank(b)
+}
+
 // Verdict reads the findings that still hold together: the most likely cause first.
 // Without any it says healthy so far, on how many rules and epochs.
 func (m *Monitor) Verdict() Verdict {

@@ -164,8 +164,13 @@ func (v *visit) change(changes []detectors.Change) {
 		if c.Type == detectors.Resolved {
 			event = store.MessageResolved
 		}
-		for _, m := range v.svc.announcer.Announce(v.run, event, f, v.now) {
+		messages, joins := v.svc.announcer.Announce(v.run, event, f, v.now)
+		for _, m := range messages {
 			v.queue(m)
+		}
+		for _, j := range joins {
+			j.RunPK = v.run.PK
+			v.joins = append(v.joins, j)
 		}
 	}
 }

@@ -235,12 +235,14 @@ func (p everyThird) Decide(s Situation) []store.Command {
 // toTeam tells one receiver of everything.
 type toTeam struct{}
 
-func (toTeam) Announce(_ store.Run, event store.MessageEvent, f store.Finding, now time.Time) []store.Message {
+func (toTeam) Announce(_ store.Run, event store.MessageEvent, f store.Finding, now time.Time) ([]store.Message, []store.Join) {
 	return []store.Message{{
 		ID: f.ID + "-" + string(event), FindingID: f.ID, Receiver: "team", Channel: "log",
 		Event: event, State: store.MessageQueued, CreatedAt: now,
-	}}
+	}}, nil
 }
+
+func (toTeam) Stored() {}
 
 // lines collects what was logged.
 type lines struct {

@@ -45,9 +45,11 @@ type Policy interface {
 }
 
 // Announcer says who is told of a change. notify implements it. Announce has no side
-// effects; the messages are queued in the transaction that stores the finding.
+// effects; its messages are queued, and the groups joined, in the transaction that stores
+// the finding. Stored is called when groups were joined in one that is committed.
 type Announcer interface {
-	Announce(run store.Run, event store.MessageEvent, f store.Finding, now time.Time) []store.Message
+	Announce(run store.Run, event store.MessageEvent, f store.Finding, now time.Time) ([]store.Message, []store.Join)
+	Stored()
 }
 
 // Sender hands a command to a live run at once. It need not arrive: a command that

@@ -29,6 +29,7 @@ type visit struct {
 	hold     []store.Held
 	release  []store.Held
 	messages []store.Message
+	joins    []store.Join
 	attemptsChanged,
 	commandsChanged map[string]bool // by ID
 	findingsChanged map[detectors.Key]bool
@@ -335,4 +336,5 @@ func (v *visit) collect(c *store.Changes) {
 		}
 	}
 	c.Messages = append(c.Messages, v.messages...)
+	c.Joins = append(c.Joins, v.joins...)
 }

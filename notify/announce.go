@@ -29,40 +29,44 @@ func MessageID(findingID, receiver, channel string, event store.MessageEvent) st
 	return uuid.NewSHA1(namespace, []byte(strings.Join([]string{findingID, receiver, channel, string(event)}, "\x00"))).String()
 }
 
-// Announce says who is told of an event of a finding: one message for each channel of the
-// receiver that the routes lead to. A finding below warning goes to the log alone. It has
-// no side effects, and the same finding gives messages of the same ids.
-//
-// A resolution goes to each receiver that heard of the finding at any severity it may have
-// had on its way up; the handler drops it where the firing was not told.
-func (n *Notifier) Announce(run store.Run, event store.MessageEvent, f store.Finding, now time.Time) []store.Message {
+// Announce says who is told of an event of a finding: which group of each receiver the
+// finding joins, or that those who have it are to look again. A finding below warning is a
+// message to the log alone, as is every one without receivers. It has no side effects, and
+// the same finding gives the same ids.
+func (n *Notifier) Announce(run store.Run, event store.MessageEvent, f store.Finding, now time.Time) ([]store.Message, []store.Join) {
 	severities := []detectors.Severity{f.Severity}
 	if event == store.MessageResolved && f.Severity == detectors.SeverityCritical {
 		severities = []detectors.Severity{detectors.SeverityWarning, detectors.SeverityCritical}
 	}
-	var out []store.Message
-	seen := map[string]bool{}
+	var messages []store.Message
+	var joins []store.Join
+	joined := map[string]bool{} // a finding is in one group of a receiver
 	for _, severity := range severities {
-		receiver := n.receiverFor(subject{run: run, kind: f.Kind, metric: f.Metric, severity: severity})
-		for _, channel := range n.channelsOf(receiver) {
-			id := MessageID(f.ID, receiver, channel, event)
-			if seen[id] {
-				continue
+		s := subject{run: run, kind: f.Kind, metric: f.Metric, severity: severity}
+		for _, r := range n.routesOf(s) {
+			switch {
+			case r.receiver == logReceiver && len(messages) == 0:
+				messages = append(messages, store.Message{
+					ID: MessageID(f.ID, logReceiver, channelLog, event), RunPK: run.PK, FindingID: f.ID, Receiver: logReceiver,
+					Channel: channelLog, Event: event, State: store.MessageQueued, CreatedAt: now,
+				})
+			case len(n.channelsOf(r.receiver)) > 0 && !joined[r.receiver]:
+				joined[r.receiver] = true
+				g := r.group(s, now)
+				if event == store.MessageResolved {
+					g.DueAt = &now
+				}
+				joins = append(joins, store.Join{Group: g, Finding: f.ID, RunPK: run.PK, At: now, Resolved: event == store.MessageResolved})
 			}
-			seen[id] = true
-			out = append(out, store.Message{
-				ID: id, RunPK: run.PK, FindingID: f.ID, Receiver: receiver, Channel: channel,
-				Event: event, State: store.MessageQueued, CreatedAt: now,
-			})
 		}
 	}
-	return out
+	return messages, joins
 }
 
-// receiverFor returns the name of the receiver that hears of s.
-func (n *Notifier) receiverFor(s subject) string {
+// routesOf returns the routes that s takes.
+func (n *Notifier) routesOf(s subject) []*node {
 	if s.severity.Rank() < detectors.SeverityWarning.Rank() {
-		return logReceiver
+		return []*node{{path: "information", receiver: logReceiver}}
 	}
-	return n.route.find(s).Receiver
+	return n.root.find(s)
 }

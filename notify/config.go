@@ -51,12 +51,27 @@ type Webhook struct {
 // Route says which receiver hears of a finding: the first of Routes that matches, and so on
 // down the tree, else Receiver. What a route leaves out it takes from the one above it.
 type Route struct {
-	Receiver       string   `yaml:"receiver"`
-	GroupBy        []string `yaml:"group_by"`
-	GroupWait      Duration `yaml:"group_wait"`
-	RepeatInterval Duration `yaml:"repeat_interval"`
+	Receiver string `yaml:"receiver"`
+	// GroupBy names what the findings of one message have in common: run, project, kind,
+	// severity, tag (all tags of the run), metric. Unset: run.
+	GroupBy []string `yaml:"group_by"`
+	// GroupWait is how long the first message of a group waits for more findings, 3 s
+	// unless set.
+	GroupWait *Duration `yaml:"group_wait"`
+	// GroupInterval is how long after a message of a group the next one may come, 1m
+	// unless set. Not held back by it: that all is well again, and what is graver than
+	// what was told.
+	GroupInterval *Duration `yaml:"group_interval"`
+	// RepeatInterval is when it is said again that a problem of a run that still trains
+	// goes on, 4h unless set; 0: never.
+	RepeatInterval *Duration `yaml:"repeat_interval"`
 	// Match names what must hold, all of it: project, run (id or name), tag (one of the
 	// run's), kind, severity, metric. The outermost route matches everything.
-	Match  map[string]string `yaml:"match"`
-	Routes []Route           `yaml:"routes"`
+	Match map[string]string `yaml:"match"`
+	// Matchers must hold as well: project="x", !=, and with regular expressions that take
+	// the whole of a name, =~ and !~.
+	Matchers []string `yaml:"matchers"`
+	// Continue has the routes after this one looked at too, when it matches.
+	Continue bool    `yaml:"continue"`
+	Routes   []Route `yaml:"routes"`
 }

@@ -104,6 +104,12 @@ func TestResolveReadsRealFiles(t *testing.T) {
 func TestValidateNamesThePath(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
+		`route: {routes: [{matchers: ["colour=red"]}]}`:                                          `route.routes[0].matchers[0]: "colour" is none of project`,
+		`route: {routes: [{matchers: ["kind=plateau", "project"]}]}`:                             `route.routes[0].matchers[1]: "project" is not a matcher`,
+		`route: {routes: [{matchers: ['project=~"("']}]}`:                                        `"(" is not a regular expression`,
+		`route: {routes: [{matchers: ['project="x']}]}`:                                          `the quotes do not fit`,
+		`route: {routes: [{matchers: ['severity=bad']}]}`:                                        `"bad" is none of info, warning, critical`,
+		`route: {matchers: [kind=plateau]}`:                                                      "route.match: the outermost route",
 		`receivers: [{slack: {token: x, channel: c}}]`:                                           "receivers[0].name: missing",
 		`receivers: [{name: log}]`:                                                               `receivers[0].name: "log" is the log itself`,
 		`receivers: [{name: a}, {name: a}]`:                                                      `receivers[1].name: "a" is there twice`,

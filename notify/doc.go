@@ -1,14 +1,31 @@
 // Package notify tells people about findings: who hears of one, by which channel, and what
 // became of each message.
 //
-//	finding ──> Announce: the tree of routes ──> store.Message, one a channel   (pure, in ingest's transaction)
-//	job     ──> Handler: sending ──> Channel.Send ──> sent, failed or dead      (each step on record)
+//	finding ──> Announce: the tree of routes ──> store.Join, a group      (pure, in ingest's transaction)
+//	group   ──> Look: wait, interval, repeat ──> store.Message, one a channel (in a transaction of its own)
+//	job     ──> Handler: sending ──> Channel.Send ──> sent, failed or dead (each step on record)
+//
+// # What is told together
+//
+// A group is a receiver, a route, and what its findings have in common (group_by). Its first
+// message waits group_wait for more findings and is about all of them, the most likely cause
+// first. While any of them fires, what is new is an update, group_interval after the message
+// before; what is graver than all that was told waits no longer than a first message. When
+// none fires any more, that is told at once; so a group is at most two messages an interval.
+// What still holds for a run that trains is said again after repeat_interval.
+//
+// A receiver that is to be told of more than ten groups within a minute is told of the rest
+// together, whatever group_by says: one message and its updates, a minute apart.
+//
+// What waits is in the database, and a look at it is one transaction at a time, so it does
+// not matter which daemon looks, how often, or when one dies. What goes to the log alone is
+// not grouped.
 //
 // # What is promised
 //
-// A finding is told once per receiver and channel. The id of a message is made from the
-// finding, receiver, channel and event, so however often the event that led to it is
-// delivered, there is one message. Before a message is handed over, that is recorded; so a
+// A finding is told once per receiver and channel. It is in one group of a receiver, and the
+// id of a message is made from the finding that heads it (of an update: from the group and
+// its number), so however often the event that led to it is delivered, there is one message. Before a message is handed over, that is recorded; so a
 // try whose answer was lost (the daemon died, the service answered too late) is known as
 // such, and the next one takes care:
 //
@@ -25,9 +42,6 @@
 // Each message is a job of its own. A channel has a [gate]: at most two messages are with a
 // service at once, and while it is down or has asked for a pause, its messages go back to the
 // queue without holding a worker.
-//
-// Grouping, repeats and silences are to come between Announce and the queue: group_by,
-// group_wait and repeat_interval are read and checked, and one finding is one message.
 package notify
 
 import "github.com/epochwatch/epochwatch/notify/notice"

@@ -27,7 +27,6 @@ const maxAge = 24 * time.Hour
 // Messages is what the handler needs of a store.Store.
 type Messages interface {
 	FindMessage(ctx context.Context, id string) (store.MessageDetail, error)
-	ListMessages(ctx context.Context, runPK int64) ([]store.Message, error)
 	RecordDelivery(ctx context.Context, d store.Delivery) error
 }
 
@@ -67,7 +66,7 @@ func (t *try) run(ctx context.Context) error {
 	if l == nil {
 		return t.failed(ctx, &store.PermanentError{Err: fmt.Errorf("the config has no channel %s of receiver %q any more", m.Channel, m.Receiver)})
 	}
-	told, err := t.firing(ctx)
+	told, err := t.before(ctx)
 	if err != nil {
 		if _, ok := errors.AsType[*store.RetryAfterError](err); ok {
 			return err
@@ -93,33 +92,39 @@ func (t *try) later(wait time.Duration, err error) error {
 	return &store.RetryAfterError{After: max(wait, backOff), Err: err}
 }
 
-// firing returns what the service calls the message about the firing that this one resolves.
-func (t *try) firing(ctx context.Context) (string, error) {
+// before returns what the service calls the message that this one goes on from.
+func (t *try) before(ctx context.Context) (string, error) {
 	m := t.d.Message
-	if m.Event != store.MessageResolved {
+	id := m.Thread
+	if id == "" && m.Event == store.MessageResolved {
+		id = MessageID(m.FindingID, m.Receiver, m.Channel, store.MessageFiring)
+	}
+	if id == "" {
 		return "", nil
 	}
-	all, err := t.st.ListMessages(ctx, m.RunPK)
-	if err != nil {
-		return "", fmt.Errorf("read the messages of the run: %w", err)
+	d, err := t.st.FindMessage(ctx, id)
+	resolves := m.Event == store.MessageResolved
+	switch {
+	case errors.Is(err, store.ErrNotFound) && resolves:
+		return "", &store.PermanentError{Err: errors.New("not told: this receiver was not told of the finding itself")}
+	case errors.Is(err, store.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("read the message before: %w", err)
 	}
-	id := MessageID(m.FindingID, m.Receiver, m.Channel, store.MessageFiring)
-	for _, o := range all {
-		if o.ID != id {
-			continue
-		}
-		switch o.State {
-		case store.MessageSent:
-			return o.Reference, nil
-		case store.MessageDead:
+	switch d.Message.State {
+	case store.MessageSent:
+		return d.Message.Reference, nil
+	case store.MessageDead:
+		if resolves {
 			return "", &store.PermanentError{Err: errors.New("not told: the message about the finding itself was given up")}
 		}
-		if t.lastTry() {
-			return "", &store.PermanentError{Err: errors.New("not told: the message about the finding itself is still on its way")}
-		}
-		return "", t.later(afterFiring, errors.New("the message about the finding itself is still on its way"))
+		return "", nil // what is new is told by itself
 	}
-	return "", &store.PermanentError{Err: errors.New("not told: this receiver was not told of the finding itself")}
+	if t.lastTry() {
+		return "", &store.PermanentError{Err: errors.New("not told: the message about the finding itself is still on its way")}
+	}
+	return "", t.later(afterFiring, errors.New("the message about the finding itself is still on its way"))
 }
 
 // send hands the message over, within a turn of the gate, and records what came of it.
@@ -174,10 +179,11 @@ func ofService(err error) (failed bool, pause time.Duration) {
 // notice gathers what the message speaks of.
 func (t *try) notice(told string) notice.Notice {
 	m := t.d.Message
+	symptoms, others := membersOf(t.d.Run, t.d.Also)
 	return notice.Notice{
 		ID: m.ID, Event: m.Event, Receiver: m.Receiver, CreatedAt: m.CreatedAt, Told: told,
-		Again: m.State != store.MessageQueued,
-		Run:   t.d.Run, Finding: t.d.Finding, Commands: t.d.Commands, Epochs: t.d.Epochs,
+		Again: m.State != store.MessageQueued, Repeat: m.Repeated, Symptoms: symptoms, Others: others,
+		Run: t.d.Run, Finding: t.d.Finding, Commands: t.d.Commands, Epochs: t.d.Epochs,
 		Link: t.n.link(t.d.Run),
 	}
 }

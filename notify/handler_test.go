@@ -50,7 +50,7 @@ receivers:
   - name: other
     slack: {webhook_url: "%s"}
 `, notifytest.SlackToken, notifytest.SlackChannel, b.slack.APIURL(), b.mail.URL(), b.hook.URL(), signingKey, b.slack.WebhookURL())+
-		"route: {receiver: team}")
+		"route: {receiver: team, group_wait: 0s}")
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	var err error

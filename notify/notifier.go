@@ -36,10 +36,11 @@ type Options struct {
 
 // Notifier tells people. It is safe for concurrent use.
 type Notifier struct {
-	route     Route
+	root      *node
 	receivers map[string][]*line // by name; lines in the order slack, email, webhook
 	o         Options
 	secrets   []secret.Value // all of the config, kept out of every error
+	stored    chan struct{}  // has room for one: groups are to be looked at
 }
 
 // line is one channel of one receiver.
@@ -68,14 +69,8 @@ func New(c Config, o Options) (*Notifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	n := &Notifier{route: c.Route, receivers: map[string][]*line{}, o: o, secrets: secrets}
+	n := &Notifier{root: rootOf(&c), receivers: map[string][]*line{}, o: o, secrets: secrets, stored: make(chan struct{}, 1)}
 	n.receivers[logReceiver] = []*line{n.line(channelLog, logline.New(logline.Options{Log: o.Log, Out: o.Out}), logline.Timeout)}
-	if n.route.Receiver == "" {
-		n.route.Receiver = logReceiver
-		if len(c.Receivers) > 0 {
-			n.route.Receiver = c.Receivers[0].Name
-		}
-	}
 	for i, r := range c.Receivers {
 		lines, err := n.lines(r)
 		if err != nil {

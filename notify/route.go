@@ -1,7 +1,9 @@
 package notify
 
 import (
-	"slices"
+	"cmp"
+	"fmt"
+	"time"
 
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/sql/store"
@@ -15,52 +17,76 @@ type subject struct {
 	severity detectors.Severity
 }
 
-// find returns the route that a finding takes: the deepest one on the way along the first
-// that matches at each level. What it leaves out is filled in from those above.
-func (r Route) find(s subject) Route {
-	for _, child := range r.Routes {
-		if !child.matches(s) {
-			continue
-		}
-		if child.Receiver == "" {
-			child.Receiver = r.Receiver
-		}
-		if child.GroupBy == nil {
-			child.GroupBy = r.GroupBy
-		}
-		if child.GroupWait == 0 {
-			child.GroupWait = r.GroupWait
-		}
-		if child.RepeatInterval == 0 {
-			child.RepeatInterval = r.RepeatInterval
-		}
-		return child.find(s)
-	}
-	return r
+// node is one route of the tree, with what it takes from those above filled in.
+type node struct {
+	path     string // route.routes[0]…
+	receiver string
+	matchers []matcher
+	goesOn   bool // to the next route beside it
+	groupBy  []string
+	wait     time.Duration
+	every    time.Duration
+	repeat   time.Duration
+	children []*node
 }
 
-func (r Route) matches(s subject) bool {
-	for key, want := range r.Match {
-		ok := false
-		switch key {
-		case "project":
-			ok = s.run.Project == want
-		case "run":
-			ok = s.run.ID == want || s.run.Name == want
-		case "tag":
-			ok = slices.Contains(s.run.Tags, want)
-		case "kind":
-			ok = string(s.kind) == want
-		case "severity":
-			ok = string(s.severity) == want
-		case "metric":
-			ok = s.metric == want
+// The times of a group where no route sets them.
+const (
+	// defaultWait is long enough for the findings that come of one epoch and the next of a
+	// small model, and short beside what a person needs to look up.
+	defaultWait     = 3 * time.Second
+	defaultInterval = time.Minute
+	defaultRepeat   = 4 * time.Hour
+)
+
+// rootOf makes the tree of a valid config.
+func rootOf(c *Config) *node {
+	above := &node{receiver: logReceiver, groupBy: []string{"run"}, wait: defaultWait, every: defaultInterval, repeat: defaultRepeat}
+	if len(c.Receivers) > 0 {
+		above.receiver = c.Receivers[0].Name
+	}
+	return newNode(&c.Route, above, "route")
+}
+
+func newNode(r *Route, above *node, path string) *node {
+	n := &node{
+		path: path, receiver: cmp.Or(r.Receiver, above.receiver), goesOn: r.Continue, groupBy: above.groupBy,
+		wait: span(r.GroupWait, above.wait), every: span(r.GroupInterval, above.every), repeat: span(r.RepeatInterval, above.repeat),
+	}
+	if r.GroupBy != nil {
+		n.groupBy = r.GroupBy
+	}
+	n.matchers, _ = matchersOf(r.Match, r.Matchers) // Validate has seen them
+	for i := range r.Routes {
+		n.children = append(n.children, newNode(&r.Routes[i], n, fmt.Sprintf("%s.routes[%d]", path, i)))
+	}
+	return n
+}
+
+func span(d *Duration, otherwise time.Duration) time.Duration {
+	if d == nil {
+		return otherwise
+	}
+	return d.Std()
+}
+
+// find returns the routes that a finding takes: at each level the first that matches, and
+// those that match after one that goes on; where none does, the one above them.
+func (n *node) find(s subject) []*node {
+	var out []*node
+	for _, child := range n.children {
+		if !matchAll(child.matchers, s) {
+			continue
 		}
-		if !ok {
-			return false
+		out = append(out, child.find(s)...)
+		if !child.goesOn {
+			break
 		}
 	}
-	return true
+	if len(out) == 0 {
+		return []*node{n}
+	}
+	return out
 }
 
 func rank(severity string) int { return detectors.Severity(severity).Rank() }

@@ -34,8 +34,9 @@ func (b *bundle) commit(t *testing.T, st store.Store, specimen string, event sto
 		pk = run.PK
 		f := n.Finding
 		f.RunPK = pk
+		messages, joins := b.n.Announce(run, event, f, b.clock.now())
 		c := store.Changes{
-			Runs: []store.Run{run}, Findings: []store.Finding{f}, Messages: b.n.Announce(run, event, f, b.clock.now()),
+			Runs: []store.Run{run}, Findings: []store.Finding{f}, Messages: messages, Joins: joins,
 			Attempts: []store.Attempt{{RunPK: pk, ID: attempt, StartedAt: run.StartedAt, NextSeq: int64(len(n.Epochs)) + 2, State: store.StateRunning, Started: run.Started}},
 		}
 		for _, e := range n.Epochs {
@@ -44,6 +45,8 @@ func (b *bundle) commit(t *testing.T, st store.Store, specimen string, event sto
 		}
 		return tx.Write(t.Context(), c)
 	}))
+	_, err := b.n.Look(t.Context(), st)
+	require.NoError(t, err)
 	return pk
 }
 

@@ -16,7 +16,7 @@ import (
 // matchKeys are what a route can match on; groupKeys what messages can be grouped by.
 var (
 	matchKeys = []string{"project", "run", "tag", "kind", "severity", "metric"}
-	groupKeys = []string{"project", "run", "kind", "severity", "metric"}
+	groupKeys = []string{"project", "run", "kind", "severity", "tag", "metric"}
 )
 
 // Validate returns everything that is wrong, each by its path in the config, and no secret.
@@ -139,7 +139,7 @@ func (v *validation) address(path string, a secret.Value) {
 func pending(s secret.Value) string { return variable.FindString(s.Reveal()) }
 
 func (v *validation) root(c *Config) {
-	if len(c.Route.Match) > 0 {
+	if len(c.Route.Match)+len(c.Route.Matchers) > 0 {
 		v.bad("route.match", "the outermost route takes everything; put matchers into route.routes")
 	}
 	if c.Route.Receiver == "" && len(c.Receivers) > 1 {
@@ -169,9 +169,14 @@ func (v *validation) route(path string, r *Route) {
 			v.bad(path+".match.severity", "%q is none of info, warning, critical", r.Match[k])
 		}
 	}
+	for i, text := range r.Matchers {
+		if _, err := parseMatcher(text); err != nil {
+			v.bad(fmt.Sprintf("%s.matchers[%d]", path, i), "%v", err)
+		}
+	}
 	for i := range r.Routes {
 		at := fmt.Sprintf("%s.routes[%d]", path, i)
-		if len(r.Routes[i].Match) == 0 {
+		if len(r.Routes[i].Match)+len(r.Routes[i].Matchers) == 0 && !r.Routes[i].Continue {
 			v.bad(at+".match", "missing: a route without it hides those after it")
 		}
 		v.route(at, &r.Routes[i])

@@ -85,10 +85,13 @@ var docs = map[string]object{
 
 	"route":                 {"description": "Which receiver hears of a finding: the first of the routes that matches, down the tree."},
 	"route.receiver":        {"description": "Name of a receiver."},
-	"route.group_by":        {"description": "What messages are grouped by.", "items": object{"enum": []string{"project", "run", "kind", "severity", "metric"}}},
-	"route.group_wait":      {"description": "How long a group waits for more before its first message."},
-	"route.repeat_interval": {"description": "After how long a finding that still holds is told again."},
+	"route.group_by":        {"description": "What the findings of one message have in common; [run] unless given.", "items": object{"enum": []string{"project", "run", "kind", "severity", "tag", "metric"}}},
+	"route.group_wait":      {"description": "How long a group waits for more before its first message; 3s unless given."},
+	"route.group_interval":  {"description": "How long after a message of a group the next one may come; 1m unless given."},
+	"route.repeat_interval": {"description": "After how long a problem that goes on, of a run that trains, is told again; 4h unless given, 0s: never."},
 	"route.match":           {"description": "What must hold, all of it.", "propertyNames": object{"enum": []string{"project", "run", "tag", "kind", "severity", "metric"}}},
+	"route.matchers":        {"description": "What must hold as well, each of the form key=\"value\", with =, !=, =~ or !~."},
+	"route.continue":        {"description": "Look at the routes after this one too, when it matches."},
 	"route.routes":          {"description": "Routes below this one; what they leave out they take from it."},
 
 	"upkeep":              {"description": "When the store is tidied up, and what is let go."},

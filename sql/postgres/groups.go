@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,13 +86,13 @@ func queueJoins(b *pgx.Batch, rows []store.Join) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	var all []string
-	groups, findings, nudges := newColumns(8), newColumns(4), newColumns(3)
+	ids, about := []string{}, []string{}
+	groups, findings, nudges := newColumns(8), newColumns(4), newColumns(2)
 	for _, j := range rows {
-		all = append(all, j.Group.ID)
-		if j.Resolved {
-			nudges.add(j.Group.ID, j.Finding, j.Group.DueAt)
-		} else {
+		about = append(about, j.Finding)
+		nudges.add(j.Finding, j.Group.DueAt)
+		if !j.Resolved {
+			ids = append(ids, j.Group.ID)
 			findings.add(j.Group.ID, j.Finding, j.RunPK, j.At)
 		}
 	}
@@ -105,8 +103,7 @@ func queueJoins(b *pgx.Batch, rows []store.Join) error {
 		}
 		groups.add(g.ID, clean(g.Receiver), labels, column.Micros(g.Wait), column.Micros(g.Every), column.Micros(g.Repeat), g.OpenedAt, g.DueAt)
 	}
-	slices.SortFunc(all, strings.Compare)
-	b.Queue(string(qKnownGroups), all)
+	b.Queue(string(qKnownGroups), ids, about)
 	b.Queue(string(qJoinGroups), groups.arrays()...)
 	b.Queue(string(qJoinFindings), findings.arrays()...)
 	b.Queue(string(qNudgeGroups), nudges.arrays()...)

@@ -149,18 +149,23 @@ const (
 	qNextGroup    query = `SELECT min(due_at) FROM message_group`
 	qFirstTold    query = `SELECT count(*) FROM message_group WHERE receiver = $1 AND first_told_at >= $2`
 	// Groups in the order of their ids: two transactions wait for each other, never in a ring.
-	qKnownGroups query = `SELECT id FROM message_group WHERE id = ANY($1) ORDER BY id FOR UPDATE`
-	qJoinGroups  query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, due_at)
+	qKnownGroups query = `SELECT id FROM message_group WHERE id = ANY($1)
+		OR id IN (SELECT group_id FROM grouped_finding WHERE finding_id = ANY($2)) ORDER BY id FOR UPDATE`
+	qJoinGroups query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, due_at)
 		SELECT u.id, u.receiver, u.labels::json, u.wait, u.every, u.repeat, u.opened_at, u.due_at
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[])
 		AS u(id, receiver, labels, wait, every, repeat, opened_at, due_at) ORDER BY u.id COLLATE "C"
 		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
 		due_at = least(message_group.due_at, excluded.due_at)`
 	qJoinFindings query = `INSERT INTO grouped_finding (group_id, finding_id, run_pk, joined_at)
-		SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[]) ON CONFLICT DO NOTHING`
+		SELECT u.group_id, u.finding_id, u.run_pk, u.joined_at
+		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[]) AS u(group_id, finding_id, run_pk, joined_at)
+		JOIN message_group g ON g.id = u.group_id WHERE NOT EXISTS (
+			SELECT 1 FROM grouped_finding m JOIN message_group o ON o.id = m.group_id
+			WHERE m.finding_id = u.finding_id AND o.receiver = g.receiver) ON CONFLICT DO NOTHING`
 	qNudgeGroups query = `UPDATE message_group g SET due_at = least(g.due_at, u.due_at)
-		FROM (SELECT n.id, min(n.due_at) AS due_at FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS n(id, finding_id, due_at)
-			JOIN grouped_finding m ON m.group_id = n.id AND m.finding_id = n.finding_id GROUP BY n.id) u WHERE g.id = u.id`
+		FROM (SELECT m.group_id AS id, min(n.due_at) AS due_at FROM unnest($1::text[], $2::timestamptz[]) AS n(finding_id, due_at)
+			JOIN grouped_finding m ON m.finding_id = n.finding_id GROUP BY m.group_id) u WHERE g.id = u.id`
 	qUpsertGroup query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, head, messages,
 		first_told_at, told_at, due_at)
 		VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12)

@@ -94,11 +94,12 @@ func (t *tx) joinGroup(ctx context.Context, g *store.Group) error {
 }
 
 func (t *tx) joinFinding(ctx context.Context, j *store.Join) error {
-	if j.Resolved {
-		_, err := t.exec(ctx, qNudgeGroup, j.Group.ID, j.Finding, optionalTime(j.Group.DueAt))
-		return err
+	if !j.Resolved {
+		if _, err := t.exec(ctx, qJoinFinding, j.Group.ID, j.Finding, j.RunPK, timeText(j.At), j.Group.Receiver); err != nil {
+			return err
+		}
 	}
-	_, err := t.exec(ctx, qJoinFinding, j.Group.ID, j.Finding, j.RunPK, timeText(j.At))
+	_, err := t.exec(ctx, qNudgeGroup, j.Finding, optionalTime(j.Group.DueAt))
 	return err
 }
 

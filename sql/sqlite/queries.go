@@ -96,9 +96,11 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
 		due_at = min(coalesce(due_at, excluded.due_at), excluded.due_at)`
-	qJoinFinding query = `INSERT INTO grouped_finding (group_id, finding_id, run_pk, joined_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	qNudgeGroup  query = `UPDATE message_group SET due_at = min(coalesce(due_at, ?3), ?3)
-		WHERE id = ?1 AND EXISTS (SELECT 1 FROM grouped_finding WHERE group_id = ?1 AND finding_id = ?2)`
+	qJoinFinding query = `INSERT INTO grouped_finding (group_id, finding_id, run_pk, joined_at) SELECT ?1, ?2, ?3, ?4
+		WHERE NOT EXISTS (SELECT 1 FROM grouped_finding m JOIN message_group o ON o.id = m.group_id
+			WHERE m.finding_id = ?2 AND o.receiver = ?5)`
+	qNudgeGroup query = `UPDATE message_group SET due_at = min(coalesce(due_at, ?2), ?2)
+		WHERE id IN (SELECT group_id FROM grouped_finding WHERE finding_id = ?1)`
 	qUpsertGroup query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, head, messages,
 		first_told_at, told_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,

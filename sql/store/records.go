@@ -254,7 +254,7 @@ type Group struct {
 	Messages    int // how many were told, ever
 	FirstToldAt *time.Time
 	ToldAt      *time.Time
-	// DueAt is when it is to be looked at; nil: when something joins.
+	// DueAt is when it is to be looked at; nil: when a finding joins or changes.
 	DueAt *time.Time
 }
 
@@ -283,9 +283,10 @@ type GroupState struct {
 	Members []GroupMember
 }
 
-// Join says that a group is to be looked at, at its DueAt at the latest, because of a
-// finding. The group is made, and the finding put into it, where they are missing; not so
-// with Resolved, which speaks of a finding that nobody may have been told of.
+// Join puts a finding into a group, which is made where it is missing. A finding is in one
+// group of a receiver: where it is in one already it stays. Every group that has the
+// finding is looked at by the DueAt of Group at the latest. That is all where Resolved is
+// set: nobody need be told of the end of what nobody was told of.
 type Join struct {
 	Group    Group
 	Finding  string

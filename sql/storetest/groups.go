@@ -19,6 +19,13 @@ func aGroup(id string, due time.Time) store.Group {
 	}
 }
 
+// other is a group of another receiver.
+func other(id string, due time.Time) store.Group {
+	g := aGroup(id, due)
+	g.Receiver = "other"
+	return g
+}
+
 func join(g store.Group, f store.Finding) store.Join {
 	return store.Join{Group: g, Finding: f.ID, RunPK: f.RunPK, At: start}
 }
@@ -45,9 +52,10 @@ func testGroups(t *testing.T, s store.Store) {
 		return store.Changes{
 			Findings: []store.Finding{one, two},
 			Joins: []store.Join{
-				join(aGroup("g1", second), one), join(aGroup("g1", first), two), join(aGroup("g2", second), one),
+				join(aGroup("g1", second), one), join(aGroup("g1", first), two), join(other("g2", second), one),
+				join(aGroup("g4", at(time.Hour)), one), // the receiver has it in a group
 				// Nobody was told of it, so there is nothing to resolve.
-				{Group: aGroup("g3", first), Finding: two.ID, RunPK: r.Run.PK, At: start, Resolved: true},
+				{Group: aGroup("g3", first), Finding: "nobody's", RunPK: r.Run.PK, At: start, Resolved: true},
 			},
 		}
 	})
@@ -102,9 +110,12 @@ func testGroups(t *testing.T, s store.Store) {
 		want.DueAt = &later
 		requireSame(t, want, g.Group)
 		require.Contains(t, []store.Grouped{g.Members[0].Grouped, g.Members[1].Grouped}, member)
-		empty, err := tx.LockGroup(ctx, "g2")
-		require.NoError(t, err)
-		require.Empty(t, empty.Members)
+		for _, id := range []string{"g2", "g4"} {
+			empty, err := tx.LockGroup(ctx, id)
+			require.NoError(t, err)
+			require.Equal(t, id, empty.Group.ID)
+			require.Empty(t, empty.Members)
+		}
 		n, err := tx.CountFirstTold(ctx, "team", first)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
@@ -174,7 +185,7 @@ func testOneTellsOfTwoStores(t *testing.T, e Engine) {
 		all.Go(func() {
 			write(t, stores[i%2], store.RunKey{Project: "p", ID: id}, func(r store.RunState) store.Changes {
 				f := aFinding(r.Run.PK, detectors.KindPlateau, 3)
-				return store.Changes{Findings: []store.Finding{f}, Joins: []store.Join{join(aGroup("one", start), f), join(aGroup("g-"+id, start), f)}}
+				return store.Changes{Findings: []store.Finding{f}, Joins: []store.Join{join(aGroup("one", start), f), join(other("g-"+id, start), f)}}
 			})
 			for _, each := range stores {
 				all.Go(func() {

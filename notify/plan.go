@@ -1,0 +1,150 @@
+package notify
+
+import (
+	"time"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// plan is what a look at a group came to.
+type plan struct {
+	// event is what is told now; empty: nothing.
+	event    store.MessageEvent
+	repeated bool
+	about    []store.GroupMember // all that is told, the cause first
+	group    store.Group         // as it is to be kept
+	opened   string              // the finding that headed the first message
+	grouped  []store.Grouped     // those that changed
+}
+
+// look decides what a group tells at a time. It is a function of its arguments alone.
+//
+// A group without a head tells its first message when its first untold finding has waited
+// long enough. From then on it is open until no finding of it fires: what is new is told
+// when the interval since the last message is over, what is graver than all that was told
+// as soon as a first message would be, and that all is well at once.
+func look(s store.GroupState, now time.Time) plan {
+	p := plan{group: s.Group, opened: s.Group.Head}
+	p.group.DueAt = nil
+	var fresh, graver, gone, firing []store.GroupMember
+	worst, trains := 0, false
+	for _, m := range s.Members {
+		if m.Told == store.MessageFiring {
+			worst = max(worst, m.ToldSeverity.Rank())
+		}
+	}
+	for _, m := range s.Members {
+		switch {
+		case m.Told == "":
+			fresh = append(fresh, m)
+		case m.Told == store.MessageFiring && !m.Finding.Firing():
+			gone = append(gone, m)
+		case m.Told == store.MessageFiring && m.Finding.Severity.Rank() > m.ToldSeverity.Rank(),
+			m.Told == store.MessageResolved && m.Finding.Firing() && s.Group.Head != "":
+			graver = append(graver, m)
+		}
+		if m.Finding.Firing() && (m.Told != store.MessageResolved || s.Group.Head != "") {
+			firing = append(firing, m)
+			trains = trains || m.Run.State == store.StateRunning
+		}
+	}
+	switch {
+	case s.Group.Head == "" && len(fresh) == 0:
+		return p
+	case s.Group.Head == "":
+		return p.first(fresh, now)
+	case len(firing) == 0:
+		p.tell(store.MessageResolved, append(gone, fresh...), now)
+		p.group.Head = ""
+		return p
+	case len(fresh)+len(graver)+len(gone) > 0:
+		at := p.group.ToldAt.Add(s.Group.Every)
+		for _, m := range append(fresh, graver...) {
+			if urgent := m.JoinedAt.Add(s.Group.Wait); m.Finding.Severity.Rank() > worst && urgent.Before(at) {
+				at = urgent
+			}
+		}
+		if now.Before(at) {
+			p.group.DueAt = &at
+			return p
+		}
+		p.tell(store.MessageUpdate, append(firing, gone...), now)
+	case s.Group.Repeat > 0 && trains:
+		at := p.group.ToldAt.Add(s.Group.Repeat)
+		if now.Before(at) {
+			p.group.DueAt = &at
+			return p
+		}
+		p.tell(store.MessageUpdate, firing, now)
+		p.repeated = true
+	default:
+		return p
+	}
+	p.again(now)
+	return p
+}
+
+// first tells the first message, or says when.
+func (p plan) first(fresh []store.GroupMember, now time.Time) plan {
+	at, worst := fresh[0].JoinedAt, 0
+	for _, m := range fresh {
+		if m.JoinedAt.Before(at) {
+			at = m.JoinedAt
+		}
+		worst = max(worst, m.Finding.Severity.Rank())
+	}
+	at = at.Add(p.group.Wait)
+	// A group that has just been well is not told of anew each time it wavers.
+	if told := p.group.ToldAt; told != nil && worst < detectors.SeverityCritical.Rank() && told.Add(p.group.Every).After(at) {
+		at = told.Add(p.group.Every)
+	}
+	if now.Before(at) {
+		p.group.DueAt = &at
+		return p
+	}
+	p.tell(store.MessageFiring, fresh, now)
+	p.group.Head = p.about[0].FindingID
+	p.group.FirstToldAt = &now
+	if !anyFires(p.about) {
+		p.group.DueAt = &now // it came and went within the wait: both are told
+		return p
+	}
+	p.again(now)
+	return p
+}
+
+// tell notes what is told, and of which findings.
+func (p *plan) tell(event store.MessageEvent, about []store.GroupMember, now time.Time) {
+	p.event, p.about = event, byCause(about)
+	p.group.Messages++
+	p.group.ToldAt = &now
+	for _, m := range p.about {
+		g := m.Grouped
+		g.Told, g.ToldSeverity, g.Why = store.MessageFiring, m.Finding.Severity, ""
+		if event != store.MessageFiring && !m.Finding.Firing() {
+			g.Told = store.MessageResolved
+		}
+		p.grouped = append(p.grouped, g)
+	}
+}
+
+// again sets when a group that has told is to be looked at without anything new.
+func (p *plan) again(now time.Time) {
+	for _, m := range p.about {
+		if p.group.Repeat > 0 && m.Finding.Firing() && m.Run.State == store.StateRunning {
+			at := now.Add(p.group.Repeat)
+			p.group.DueAt = &at
+			return
+		}
+	}
+}
+
+func anyFires(members []store.GroupMember) bool {
+	for _, m := range members {
+		if m.Finding.Firing() {
+			return true
+		}
+	}
+	return false
+}
