@@ -158,11 +158,13 @@ const (
 		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
 		due_at = least(message_group.due_at, excluded.due_at)`
 	qJoinFindings query = `INSERT INTO grouped_finding (group_id, finding_id, run_pk, joined_at)
-		SELECT u.group_id, u.finding_id, u.run_pk, u.joined_at
-		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[]) AS u(group_id, finding_id, run_pk, joined_at)
+		SELECT DISTINCT ON (u.finding_id, g.receiver) u.group_id, u.finding_id, u.run_pk, u.joined_at
+		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[]) WITH ORDINALITY
+		AS u(group_id, finding_id, run_pk, joined_at, place)
 		JOIN message_group g ON g.id = u.group_id WHERE NOT EXISTS (
 			SELECT 1 FROM grouped_finding m JOIN message_group o ON o.id = m.group_id
-			WHERE m.finding_id = u.finding_id AND o.receiver = g.receiver) ON CONFLICT DO NOTHING`
+			WHERE m.finding_id = u.finding_id AND o.receiver = g.receiver)
+		ORDER BY u.finding_id, g.receiver, u.place ON CONFLICT DO NOTHING`
 	qNudgeGroups query = `UPDATE message_group g SET due_at = least(g.due_at, u.due_at)
 		FROM (SELECT m.group_id AS id, min(n.due_at) AS due_at FROM unnest($1::text[], $2::timestamptz[]) AS n(finding_id, due_at)
 			JOIN grouped_finding m ON m.finding_id = n.finding_id GROUP BY m.group_id) u WHERE g.id = u.id`
@@ -175,7 +177,23 @@ const (
 	qUpsertGrouped query = `INSERT INTO grouped_finding (` + groupedColumns + `)
 		SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
 		ON CONFLICT (group_id, finding_id) DO UPDATE SET told = excluded.told, told_severity = excluded.told_severity, why = excluded.why`
-	qUngroup query = `DELETE FROM grouped_finding WHERE (group_id, finding_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`
+	qUngroup       query = `DELETE FROM grouped_finding WHERE (group_id, finding_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`
+	silenceColumns       = `id, matchers::text, author, comment, created_at, starts_at, ends_at`
+
+	qAddSilence query = `INSERT INTO silence (id, matchers, author, comment, created_at, starts_at, ends_at)
+		VALUES ($1, $2::text::json, $3, $4, $5, $6, $7)
+		ON CONFLICT (id) DO UPDATE SET matchers = excluded.matchers, author = excluded.author, comment = excluded.comment,
+		starts_at = excluded.starts_at, ends_at = excluded.ends_at`
+	qWakeHeld query = `UPDATE message_group SET due_at = least(due_at, $1) WHERE id IN (
+		SELECT group_id FROM grouped_finding WHERE why <> '' AND told <> 'resolved')`
+	qSilences query = `SELECT ` + silenceColumns + ` FROM silence WHERE ends_at > $1 ORDER BY pk`
+	qRecent   query = `SELECT ` + messageColumns + ` FROM message WHERE $1 = 0 OR run_pk = $1 OR id IN (
+		SELECT message_id FROM message_finding WHERE run_pk = $1) ORDER BY pk DESC LIMIT $2`
+	qDeliveries query = `SELECT message_id, at, state, error, reference FROM delivery WHERE message_id = $1 ORDER BY pk`
+	qWaiting    query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE told = '' AND ($1 = 0 OR run_pk = $1)
+		ORDER BY joined_at DESC LIMIT $2`
+	qGroupsByID query = `SELECT ` + groupColumns + ` FROM message_group WHERE id = ANY($1)`
+
 	// A delivery that was announced as sending and then ends is one attempt.
 	qDeliver query = `WITH told AS (
 			UPDATE message SET

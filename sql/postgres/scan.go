@@ -142,6 +142,23 @@ func scanGrouped(row pgx.CollectableRow) (g store.Grouped, err error) {
 	return g, err
 }
 
+func scanSilence(row pgx.CollectableRow) (s store.Silence, err error) {
+	var matchers string
+	if err = row.Scan(&s.ID, &matchers, &s.Author, &s.Comment, &s.CreatedAt, &s.StartsAt, &s.EndsAt); err != nil {
+		return s, err
+	}
+	utc(&s.CreatedAt)
+	utc(&s.StartsAt)
+	utc(&s.EndsAt)
+	return s, json.Unmarshal([]byte(matchers), &s.Matchers)
+}
+
+func scanDelivery(row pgx.CollectableRow) (d store.Delivery, err error) {
+	err = row.Scan(&d.MessageID, &d.At, &d.State, &d.Error, &d.Reference)
+	utc(&d.At)
+	return d, err
+}
+
 func scanQuarantined(row pgx.CollectableRow) (q store.Quarantined, err error) {
 	var seq int64
 	err = row.Scan(&q.ID, &q.ReceivedAt, &q.Subject, &q.MessageID, &seq, &q.Reason, &q.Detail, &q.Size, &q.Payload)

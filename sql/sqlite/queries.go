@@ -110,6 +110,20 @@ const (
 		ON CONFLICT (group_id, finding_id) DO UPDATE SET told = excluded.told, told_severity = excluded.told_severity, why = excluded.why`
 	qUngroup query = `DELETE FROM grouped_finding WHERE group_id = ? AND finding_id = ?`
 
+	silenceColumns = `id, matchers, author, comment, created_at, starts_at, ends_at`
+
+	qAddSilence query = `INSERT INTO silence (id, matchers, author, comment, created_at, starts_at, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET matchers = excluded.matchers, author = excluded.author, comment = excluded.comment,
+		starts_at = excluded.starts_at, ends_at = excluded.ends_at`
+	qWakeHeld query = `UPDATE message_group SET due_at = min(coalesce(due_at, ?1), ?1) WHERE id IN (
+		SELECT group_id FROM grouped_finding WHERE why <> '' AND told <> 'resolved')`
+	qSilences query = `SELECT ` + silenceColumns + ` FROM silence WHERE ends_at > ? ORDER BY pk`
+	qRecent   query = `SELECT ` + messageColumns + ` FROM message WHERE ?1 = 0 OR run_pk = ?1 OR id IN (
+		SELECT message_id FROM message_finding WHERE run_pk = ?1) ORDER BY pk DESC LIMIT ?2`
+	qDeliveries query = `SELECT message_id, at, state, error, reference FROM delivery WHERE message_id = ? ORDER BY pk`
+	qWaiting    query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE told = '' AND (?1 = 0 OR run_pk = ?1)
+		ORDER BY joined_at DESC LIMIT ?2`
+
 	// A delivery that was announced as sending and then ends is one attempt.
 	qDeliver query = `UPDATE message SET
 		attempts = attempts + (?2 = 'sending' OR state <> 'sending'),

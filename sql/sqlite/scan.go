@@ -234,6 +234,29 @@ func scanOptionalTime(s scanner) (*time.Time, error) {
 	return parseOptionalTime(text)
 }
 
+func scanSilence(s scanner) (out store.Silence, err error) {
+	var matchers string
+	var at [3]string
+	if err = s.Scan(&out.ID, &matchers, &out.Author, &out.Comment, &at[0], &at[1], &at[2]); err != nil {
+		return out, err
+	}
+	for i, t := range []*time.Time{&out.CreatedAt, &out.StartsAt, &out.EndsAt} {
+		if *t, err = parseTime(at[i]); err != nil {
+			return out, err
+		}
+	}
+	return out, json.Unmarshal([]byte(matchers), &out.Matchers)
+}
+
+func scanDelivery(s scanner) (d store.Delivery, err error) {
+	var at string
+	if err = s.Scan(&d.MessageID, &at, &d.State, &d.Error, &d.Reference); err != nil {
+		return d, err
+	}
+	d.At, err = parseTime(at)
+	return d, err
+}
+
 func scanQuarantined(s scanner) (q store.Quarantined, err error) {
 	var received string
 	var seq int64

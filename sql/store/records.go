@@ -283,6 +283,23 @@ type GroupState struct {
 	Members []GroupMember
 }
 
+// Silence keeps what matches from being told for a while.
+type Silence struct {
+	ID        string
+	Matchers  []string // all must hold; as in the routes of the config
+	Author    string
+	Comment   string
+	CreatedAt time.Time
+	StartsAt  time.Time
+	EndsAt    time.Time
+}
+
+// Waiting is a finding in a group that was not told.
+type Waiting struct {
+	Group  Group
+	Member GroupMember
+}
+
 // Join puts a finding into a group, which is made where it is missing. A finding is in one
 // group of a receiver: where it is in one already it stays. Every group that has the
 // finding is looked at by the DueAt of Group at the latest. That is all where Resolved is

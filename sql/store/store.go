@@ -49,6 +49,18 @@ type Store interface {
 	FindMessage(ctx context.Context, id string) (MessageDetail, error)
 	// NextGroup returns when the next group is due; zero: none waits.
 	NextGroup(ctx context.Context) (time.Time, error)
+	// AddSilence stores a silence; one of the same id is replaced. The groups that it, or
+	// the one it replaces, keeps from telling are due at its CreatedAt.
+	AddSilence(ctx context.Context, s Silence) error
+	// ListSilences returns the silences that end after a time, oldest first.
+	ListSilences(ctx context.Context, after time.Time) ([]Silence, error)
+	// ListRecentMessages returns the messages of a run, or of all for 0, newest first.
+	ListRecentMessages(ctx context.Context, runPK int64, limit int) ([]Message, error)
+	// ListDeliveries returns the attempts at a message, oldest first.
+	ListDeliveries(ctx context.Context, messageID string) ([]Delivery, error)
+	// ListWaiting returns findings that are in a group and were not told, of a run or of
+	// all for 0, newest first: those that wait, and those that something keeps back.
+	ListWaiting(ctx context.Context, runPK int64, limit int) ([]Waiting, error)
 	// RecordDelivery stores one attempt at a message and the state it led to.
 	RecordDelivery(ctx context.Context, d Delivery) error
 

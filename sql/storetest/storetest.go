@@ -54,6 +54,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"MessagesComeWithWhatTheySay":     testFindMessage,
 		"GroupsAreJoinedAndTold":          testGroups,
 		"MessagesOfManyOrOfNone":          testManyOrNone,
+		"SilencesWakeWhatTheyHold":        testSilences,
+		"WhatWasNotToldIsListed":          testWaiting,
 		"UpkeepForgetsOldRefusals":        testUpkeep,
 		"AJobIsWorkedOnce":                testJobOnce,
 		"AFailedJobIsTriedAgain":          testJobRetry,

@@ -68,3 +68,19 @@ func Also(head string, findings []store.Finding, runs []store.Run) []store.RunFi
 	}
 	return out
 }
+
+// Waiting puts findings that were not told together with what was read of them, in the
+// order of grouped.
+func Waiting(groups []store.Group, grouped []store.Grouped, findings []store.Finding, runs []store.Run) []store.Waiting {
+	at := map[store.Grouped]store.Waiting{}
+	for _, s := range Members(groups, grouped, findings, runs) {
+		for _, m := range s.Members {
+			at[m.Grouped] = store.Waiting{Group: s.Group, Member: m}
+		}
+	}
+	var out []store.Waiting
+	for _, g := range grouped {
+		out = append(out, at[g])
+	}
+	return out
+}

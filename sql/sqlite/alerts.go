@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/epochwatch/epochwatch/sql/internal/column"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// AddSilence is store.Store's.
+func (s *Store) AddSilence(ctx context.Context, silence store.Silence) error {
+	if s.write == nil {
+		return errReadOnly
+	}
+	matchers, err := column.JSON(silence.Matchers)
+	if err != nil {
+		return err
+	}
+	created := timeText(silence.CreatedAt)
+	_, err = s.write.ExecContext(ctx, string(qAddSilence), silence.ID, matchers, silence.Author, silence.Comment, created,
+		timeText(silence.StartsAt), timeText(silence.EndsAt))
+	if err == nil {
+		_, err = s.write.ExecContext(ctx, string(qWakeHeld), created)
+	}
+	if err != nil {
+		return fmt.Errorf("store a silence: %w", plain(err))
+	}
+	return nil
+}
+
+// ListSilences is store.Store's.
+func (s *Store) ListSilences(ctx context.Context, after time.Time) ([]store.Silence, error) {
+	return named(list(ctx, s.read, qSilences, scanSilence, timeText(after)))("list silences")
+}
+
+// ListRecentMessages is store.Store's.
+func (s *Store) ListRecentMessages(ctx context.Context, runPK int64, limit int) ([]store.Message, error) {
+	return named(list(ctx, s.read, qRecent, scanMessage, runPK, limit))("list messages")
+}
+
+// ListDeliveries is store.Store's.
+func (s *Store) ListDeliveries(ctx context.Context, messageID string) ([]store.Delivery, error) {
+	return named(list(ctx, s.read, qDeliveries, scanDelivery, messageID))("list the attempts at a message")
+}
+
+// ListWaiting is store.Store's.
+func (s *Store) ListWaiting(ctx context.Context, runPK int64, limit int) ([]store.Waiting, error) {
+	grouped, err := list(ctx, s.read, qWaiting, scanGrouped, runPK, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list what was not told: %w", err)
+	}
+	out := make([]store.Waiting, 0, len(grouped))
+	for _, g := range grouped {
+		group, err1 := find(ctx, s.read, qGroup, scanGroup, g.GroupID)
+		finding, err2 := find(ctx, s.read, qFinding, scanFinding, g.FindingID)
+		run, err3 := find(ctx, s.read, qRunByPK, scanRun, g.RunPK)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return nil, fmt.Errorf("read what was not told: %w", err)
+		}
+		out = append(out, store.Waiting{Group: group, Member: store.GroupMember{
+			Grouped: g, RunFinding: store.RunFinding{Run: run, Finding: finding},
+		}})
+	}
+	return out, nil
+}

@@ -1,0 +1,86 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+func testSilences(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	silence := store.Silence{
+		ID: "s", Matchers: []string{`project="p"`}, Author: "anna", Comment: "the disk is known", CreatedAt: at(time.Minute),
+		StartsAt: at(time.Minute), EndsAt: at(time.Hour),
+	}
+	var one store.Finding
+	write(t, s, store.RunKey{Project: "p", ID: "a"}, func(r store.RunState) store.Changes {
+		one = aFinding(r.Run.PK, detectors.KindPlateau, 3)
+		held := aGroup("held", at(2*time.Hour))
+		held.DueAt = nil
+		return store.Changes{
+			Findings: []store.Finding{one}, Groups: []store.Group{held, other("free", at(3*time.Hour))},
+			Grouped: []store.Grouped{
+				{GroupID: "held", FindingID: one.ID, RunPK: r.Run.PK, JoinedAt: start, Why: "silenced"},
+				{GroupID: "free", FindingID: one.ID, RunPK: r.Run.PK, JoinedAt: start},
+			},
+		}
+	})
+	require.NoError(t, s.AddSilence(ctx, silence))
+	next, err := s.NextGroup(ctx)
+	require.NoError(t, err)
+	require.Equal(t, at(time.Minute), next, "what is held is looked at")
+	silence.EndsAt, silence.Comment = at(2*time.Hour), "and mended soon"
+	require.NoError(t, s.AddSilence(ctx, silence))
+	got, err := s.ListSilences(ctx, at(time.Hour))
+	require.NoError(t, err)
+	requireSame(t, []store.Silence{silence}, got)
+	got, err = s.ListSilences(ctx, at(2*time.Hour))
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+func testWaiting(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	var waits, told store.Finding
+	m := queueMessage(t, s)
+	run := write(t, s, store.RunKey{Project: "p", ID: "a"}, func(r store.RunState) store.Changes {
+		waits, told = aFinding(r.Run.PK, detectors.KindPlateau, 3), aFinding(r.Run.PK, detectors.KindSpike, 3)
+		return store.Changes{
+			Findings: []store.Finding{waits, told}, Groups: []store.Group{aGroup("g", at(time.Hour))},
+			Grouped: []store.Grouped{
+				{GroupID: "g", FindingID: waits.ID, RunPK: r.Run.PK, JoinedAt: start, Why: "silenced"},
+				{GroupID: "g", FindingID: told.ID, RunPK: r.Run.PK, JoinedAt: start, Told: store.MessageFiring},
+			},
+		}
+	})
+	got, err := s.ListWaiting(ctx, 0, 10)
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Equal(t, "silenced", got[0].Member.Why)
+	require.Equal(t, "a", got[0].Member.Run.ID)
+	requireSame(t, waits, got[0].Member.Finding)
+	requireSame(t, aGroup("g", at(time.Hour)), got[0].Group)
+	got, err = s.ListWaiting(ctx, run.PK+1000, 10)
+	require.NoError(t, err)
+	require.Empty(t, got)
+
+	require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: m.ID, At: start, State: store.MessageSending}))
+	require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: m.ID, At: at(time.Second), State: store.MessageFailed, Error: "503"}))
+	deliveries, err := s.ListDeliveries(ctx, m.ID)
+	require.NoError(t, err)
+	requireSame(t, []store.Delivery{
+		{MessageID: m.ID, At: start, State: store.MessageSending},
+		{MessageID: m.ID, At: at(time.Second), State: store.MessageFailed, Error: "503"},
+	}, deliveries)
+	recent, err := s.ListRecentMessages(ctx, 0, 10)
+	require.NoError(t, err)
+	require.Len(t, recent, 1)
+	require.Equal(t, m.ID, recent[0].ID)
+	recent, err = s.ListRecentMessages(ctx, run.PK, 10)
+	require.NoError(t, err)
+	require.Empty(t, recent)
+}
