@@ -1,10 +1,8 @@
 package chart
 
 import (
-	"bytes"
 	"fmt"
 	"image/color"
-	"image/png"
 	"math"
 	"strconv"
 
@@ -95,20 +93,7 @@ func (p Plot) PNG() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("draw the curve: %w", err)
 	}
-	return small(raw)
-}
-
-// small writes the picture anew with the best compression: it goes through mail servers.
-func small(raw []byte) ([]byte, error) {
-	img, err := png.Decode(bytes.NewReader(raw))
-	if err != nil {
-		return nil, fmt.Errorf("draw the curve: %w", err)
-	}
-	var out bytes.Buffer
-	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, img); err != nil {
-		return nil, fmt.Errorf("draw the curve: %w", err)
-	}
-	return out.Bytes(), nil
+	return raw, nil
 }
 
 func style(size float64, c color.NRGBA) charts.FontStyle {

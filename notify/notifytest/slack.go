@@ -32,6 +32,8 @@ type SlackMessage struct {
 	Metadata json.RawMessage
 	ID       string // of metadata.event_payload; empty for an incoming webhook
 	Webhook  bool
+	Loud     bool // a reply that is shown in the channel as well
+	Edits    int  // how often chat.update has changed it
 }
 
 // SlackCall is one request, also of one that was answered with an error.
@@ -45,12 +47,15 @@ type SlackCall struct {
 type Slack struct {
 	script
 	reading script
+	filing  script
+	editing script
 	bell    bell
 	server  *httptest.Server
 	closed  chan struct{}
 
 	mu       sync.Mutex
 	messages []SlackMessage // guarded by mu
+	files    []SlackFile    // guarded by mu
 	calls    []SlackCall    // guarded by mu
 }
 
@@ -61,6 +66,10 @@ func NewSlack(tb testing.TB) *Slack {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /services/{path...}", s.webhook)
 	mux.HandleFunc("POST /api/chat.postMessage", s.api("chat.postMessage", &s.script, s.post))
+	mux.HandleFunc("POST /api/chat.update", s.api("chat.update", &s.editing, s.update))
+	mux.HandleFunc("POST /api/files.getUploadURLExternal", s.api("files.getUploadURLExternal", &s.filing, s.fileURL))
+	mux.HandleFunc("POST /upload/{id}", s.fileBytes)
+	mux.HandleFunc("POST /api/files.completeUploadExternal", s.api("files.completeUploadExternal", &s.filing, s.fileDone))
 	mux.HandleFunc("POST /api/conversations.history", s.api("conversations.history", &s.reading, s.history))
 	mux.HandleFunc("POST /api/conversations.replies", s.api("conversations.replies", &s.reading, s.history))
 	mux.HandleFunc("POST /api/conversations.list", s.api("conversations.list", &s.reading, s.list))
@@ -215,9 +224,11 @@ func (s *Slack) post(form url.Values) map[string]any {
 		return map[string]any{"error": "no_text"}
 	case blocks != "" && !json.Valid([]byte(blocks)):
 		return map[string]any{"error": "invalid_blocks_format"}
+	case !s.knowsFiles(blocks):
+		return map[string]any{"error": "invalid_blocks"}
 	}
 	m := SlackMessage{
-		Channel: SlackChannelID, ThreadTS: form.Get("thread_ts"), Text: form.Get("text"),
+		Channel: SlackChannelID, ThreadTS: form.Get("thread_ts"), Loud: form.Get("reply_broadcast") == "true", Text: form.Get("text"),
 		Blocks: json.RawMessage(blocks), Metadata: json.RawMessage(form.Get("metadata")),
 	}
 	var meta struct {

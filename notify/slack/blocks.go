@@ -43,13 +43,15 @@ type composed struct {
 	blocks []slackapi.Block
 }
 
-// compose gives a story Slack's form.
-func compose(s notice.Story) composed {
+// compose gives a story Slack's form, with its picture where there is one.
+func compose(s notice.Story, p picture) composed {
 	blocks := []slackapi.Block{
 		slackapi.NewHeaderBlock(plain(fit(signs[s.Mood]+" "+s.Title, maxHeader))),
 		section(escape(s.Run) + "\n" + fit(s.Summary, 1000)),
 	}
-	if lines := s.CurveLines(); len(lines) > 0 {
+	if p.id != "" {
+		blocks = append(blocks, slackapi.NewImageBlockSlackFile(&slackapi.SlackFileObject{ID: p.id}, p.alt, "", nil))
+	} else if lines := s.CurveLines(); len(lines) > 0 {
 		blocks = append(blocks, section("```"+code(strings.Join(lines, "\n"))+"```"))
 	}
 	var fields []*slackapi.TextBlockObject
@@ -79,6 +81,18 @@ func compose(s notice.Story) composed {
 	}
 	blocks = append(blocks, slackapi.NewContextBlock("", foot...))
 	return composed{text: fit(signs[s.Mood]+" "+s.Subject+"\n"+s.Summary, maxText), blocks: blocks}
+}
+
+// composeNews is what the thread is told when the first message was brought up to date.
+func composeNews(s notice.Story) composed {
+	text := signs[s.Mood] + " *" + fit(s.Title, 300) + "*"
+	if s.Summary != "" {
+		text += "\n" + fit(s.Summary, 1000)
+	}
+	if len(s.Done) > 0 {
+		text += "\n" + fit(strings.Join(s.Done, " "), 1000)
+	}
+	return composed{text: fit(signs[s.Mood]+" "+s.Subject, maxText), blocks: []slackapi.Block{section(text)}}
 }
 
 // list sets sentences below each other, as many as fit.

@@ -13,6 +13,7 @@ import (
 
 	slackapi "github.com/slack-go/slack"
 
+	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/internal/secret"
 	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
@@ -37,15 +38,20 @@ type bot struct {
 	token   secret.Value
 	channel string
 	log     *slog.Logger
+	buttons bool // somebody listens to them
 
 	mu sync.Mutex
 	id string // of the channel, once known; guarded by mu
 }
 
-// Send posts the notice; one about a resolution goes into the thread of the first message
-// and is shown in the channel as well. The reference is CHANNEL:TIMESTAMP.
+// Send posts the notice, its curve in it. What comes of it later (an update, its
+// resolution) is written into that first message, and said in its thread. The reference is
+// CHANNEL:TIMESTAMP of what was posted.
 func (b *bot) Send(ctx context.Context, n notice.Notice) (string, error) {
 	told, thread, _ := strings.Cut(n.Told, ":")
+	if n.Digest != nil {
+		told, thread = "", "" // each stands for itself
+	}
 	if n.Again {
 		ref, err := b.find(ctx, n, told, thread)
 		switch {
@@ -58,23 +64,92 @@ func (b *bot) Send(ctx context.Context, n notice.Notice) (string, error) {
 				slog.String("message_id", n.ID), slog.Any("error", notice.Scrub(err, b.token)))
 		}
 	}
-	m := compose(notice.Tell(n))
-	options := []slackapi.MsgOption{
-		slackapi.MsgOptionText(m.text, false), // escaped already
-		slackapi.MsgOptionBlocks(m.blocks...),
-		slackapi.MsgOptionMetadata(slackapi.SlackMetadata{EventType: EventType, EventPayload: map[string]any{"id": n.ID}}),
-		slackapi.MsgOptionDisableLinkUnfurl(),
-		slackapi.MsgOptionDisableMediaUnfurl(),
-	}
-	if thread != "" {
-		options = append(options, slackapi.MsgOptionTS(thread), slackapi.MsgOptionBroadcast())
-	}
-	id, ts, err := b.api.PostMessageContext(ctx, b.channel, options...)
+	ref, err := b.send(ctx, n, told, thread)
 	if err != nil {
-		return "", notice.Scrub(fmt.Errorf("post to slack channel %s: %w", b.channel, classify(err)), b.token)
+		return "", notice.Scrub(fmt.Errorf("post to slack channel %s: %w", b.channel, err), b.token)
+	}
+	return ref, nil
+}
+
+func (b *bot) send(ctx context.Context, n notice.Notice, told, thread string) (string, error) {
+	p := b.upload(ctx, n)
+	whole := b.compose(n, p)
+	if thread == "" {
+		return b.postWhole(ctx, n, whole, p, "", false)
+	}
+	if n.Event != store.MessageUpdate && n.Event != store.MessageResolved {
+		return b.postWhole(ctx, n, whole, p, thread, true)
+	}
+	err := b.edit(ctx, n, whole, p, told, thread)
+	switch {
+	case err != nil && !gone(err):
+		return "", err
+	case err != nil: // somebody has deleted it, or it is too old to be edited
+		return b.postWhole(ctx, n, whole, p, thread, true)
+	}
+	// An edit disturbs nobody. What must be heard again is shown in the channel as well.
+	loud := n.Repeat || n.Event == store.MessageUpdate && n.Finding.Severity == detectors.SeverityCritical
+	return b.post(ctx, n, composeNews(notice.Tell(n)), thread, loud)
+}
+
+// compose gives the notice its form, with buttons where presses reach us.
+func (b *bot) compose(n notice.Notice, p picture) composed {
+	m := compose(notice.Tell(n), p)
+	if b.buttons {
+		m.blocks = append(m.blocks, buttons(n)...)
+	}
+	return m
+}
+
+// postWhole posts a message with its picture; where Slack does not take the picture within
+// it, it is hung below.
+func (b *bot) postWhole(ctx context.Context, n notice.Notice, m composed, p picture, thread string, loud bool) (string, error) {
+	ref, err := b.post(ctx, n, m, thread, loud)
+	if err == nil || p.id == "" || !badBlocks(err) {
+		return ref, err
+	}
+	if ref, err = b.post(ctx, n, b.compose(n, picture{}), thread, loud); err != nil {
+		return "", err
+	}
+	channel, ts, _ := strings.Cut(ref, ":")
+	if thread != "" {
+		ts = thread
+	}
+	if _, err := b.uploadTo(ctx, p, channel, ts); err != nil {
+		b.pictureLost(ctx, n, err)
+	}
+	return ref, nil
+}
+
+// edit brings the first message up to date.
+func (b *bot) edit(ctx context.Context, n notice.Notice, m composed, p picture, channel, ts string) error {
+	_, _, _, err := b.api.UpdateMessageContext(ctx, channel, ts, options(m)...)
+	if err = classify(err); err != nil && p.id != "" && badBlocks(err) {
+		_, _, _, err = b.api.UpdateMessageContext(ctx, channel, ts, options(b.compose(n, picture{}))...)
+		err = classify(err)
+	}
+	return err
+}
+
+func (b *bot) post(ctx context.Context, n notice.Notice, m composed, thread string, loud bool) (string, error) {
+	o := append(options(m), slackapi.MsgOptionMetadata(slackapi.SlackMetadata{EventType: EventType, EventPayload: map[string]any{"id": n.ID}}),
+		slackapi.MsgOptionDisableLinkUnfurl(), slackapi.MsgOptionDisableMediaUnfurl())
+	if thread != "" {
+		o = append(o, slackapi.MsgOptionTS(thread))
+		if loud {
+			o = append(o, slackapi.MsgOptionBroadcast())
+		}
+	}
+	id, ts, err := b.api.PostMessageContext(ctx, b.channel, o...)
+	if err != nil {
+		return "", classify(err)
 	}
 	b.setID(id)
 	return reference(id, ts), nil
+}
+
+func options(m composed) []slackapi.MsgOption {
+	return []slackapi.MsgOption{slackapi.MsgOptionText(m.text, false), slackapi.MsgOptionBlocks(m.blocks...)} // escaped already
 }
 
 func reference(channel, ts string) string { return channel + ":" + ts }

@@ -29,8 +29,12 @@ const Timeout = 15 * time.Second
 // Options say where to send. Either WebhookURL is set, or Token and Channel.
 type Options struct {
 	WebhookURL secret.Value
-	Token      secret.Value // xoxb-…, with chat:write, and channels:history to look before a repeat
-	Channel    string       // #name or id
+	// Token is xoxb-…, with chat:write, files:write for the curve, and channels:history to
+	// look before a repeat.
+	Token   secret.Value
+	Channel string // #name or id
+	// Buttons are put under messages when somebody listens to them: see Listen.
+	Buttons    bool
 	APIURL     string       // of a stand-in; empty: Slack
 	HTTPClient *http.Client // nil: http.DefaultClient
 	Log        *slog.Logger
@@ -53,5 +57,5 @@ func New(o Options) (notice.Channel, error) {
 		// slack-go joins the method's name to it as it stands.
 		options = append(options, slackapi.OptionAPIURL(strings.TrimRight(o.APIURL, "/")+"/"))
 	}
-	return &bot{api: slackapi.New(o.Token.Reveal(), options...), token: o.Token, channel: o.Channel, log: o.Log}, nil
+	return &bot{api: slackapi.New(o.Token.Reveal(), options...), token: o.Token, channel: o.Channel, log: o.Log, buttons: o.Buttons}, nil
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"image/png"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +64,17 @@ func TestABotPosts(t *testing.T) {
 	require.Equal(t, n.ID, got[0].ID, "the mark by which a repeat finds it")
 	require.JSONEq(t, `{"event_type":"epochwatch_message","event_payload":{"id":"`+n.ID+`"}}`, string(got[0].Metadata))
 	require.Contains(t, got[0].Text, "loss rising since epoch 17 (0.740 → 0.758)")
-	require.Len(t, b.slack.Calls(), 1, "a first try does not look for earlier ones")
+	for _, c := range b.slack.Calls() {
+		require.NotContains(t, c.Method, "conversations", "a first try does not look for earlier ones")
+	}
+	f := b.slack.Files()
+	require.Len(t, f, 1)
+	require.True(t, f[0].Complete)
+	require.Empty(t, f[0].Channel, "it is shown in the message alone")
+	require.Contains(t, f[0].Alt, "loss of resnet-small")
+	_, err = png.Decode(bytes.NewReader(f[0].Content))
+	require.NoError(t, err)
+	require.Contains(t, string(got[0].Blocks), `"slack_file":{"id":"`+f[0].ID+`"}`)
 }
 
 func TestTheBlocksOfEachSpecimen(t *testing.T) {
@@ -79,8 +91,13 @@ func TestTheBlocksOfEachSpecimen(t *testing.T) {
 			notifytest.Golden(t, *update, name+".json", []byte(m.Text+"\n\n"+out.String()+"\n"))
 			_, err = b.hook.Send(t.Context(), n)
 			require.NoError(t, err)
-			require.JSONEq(t, string(m.Blocks), string(b.slack.Messages()[1].Blocks), "both ways say the same")
+			hook := b.slack.Messages()[1]
+			require.Equal(t, m.Text, hook.Text)
+			out.Reset()
+			require.NoError(t, json.Indent(&out, hook.Blocks, "", "  "))
+			notifytest.Golden(t, *update, "webhook_"+name+".json", append(out.Bytes(), '\n'))
 			keepsTheLimits(t, m.Blocks)
+			keepsTheLimits(t, hook.Blocks)
 		})
 	}
 }
@@ -164,24 +181,115 @@ func texts(v any) []string {
 	return out
 }
 
-func TestAResolutionStandsInTheThreadOfTheFirstMessage(t *testing.T) {
+// One message a problem: what comes later is written into it, and said in its thread.
+func TestAProblemIsOneMessage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ref, err := b.bot.Send(t.Context(), specimen("rising_loss"))
+	require.NoError(t, err)
+	n := specimen("update")
+	n.ID, n.Told = "second", ref
+	_, err = b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	n = specimen("resolved")
+	n.ID, n.Told = "third", ref
+	third, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	got := b.slack.Messages()
+	require.Len(t, got, 3)
+	require.Equal(t, 2, got[0].Edits)
+	require.Contains(t, got[0].Text, "🟢", "resolved in place")
+	require.Contains(t, string(got[0].Blocks), b.slack.Files()[2].ID, "with the curve of now")
+	for _, m := range got[1:] {
+		require.Equal(t, got[0].TS, m.ThreadTS)
+		require.False(t, m.Loud)
+	}
+	n.Again = true
+	again, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	require.Equal(t, third, again)
+	require.Len(t, b.slack.Messages(), 3)
+}
+
+func TestWhatMustBeHeardAgainIsShownInTheChannel(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ref, err := b.bot.Send(t.Context(), specimen("rising_loss"))
+	require.NoError(t, err)
+	critical := specimen("update")
+	critical.Finding.Severity = "critical"
+	for i, n := range []notice.Notice{specimen("repeat"), critical, specimen("run_failed")} {
+		n.ID, n.Told = strconv.Itoa(i), ref
+		_, err := b.bot.Send(t.Context(), n)
+		require.NoError(t, err)
+		m := b.slack.Messages()[i+1]
+		require.True(t, m.Loud, i)
+		require.NotEmpty(t, m.ThreadTS)
+	}
+	digest := specimen("digest")
+	digest.Told = ref
+	_, err = b.bot.Send(t.Context(), digest)
+	require.NoError(t, err)
+	require.Empty(t, b.slack.Messages()[4].ThreadTS, "a digest stands for itself")
+}
+
+func TestAMessageThatCannotBeEditedIsSaidInItsThread(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"message_not_found", "cant_update_message", "edit_window_closed"} {
+		b := setup(t)
+		ref, err := b.bot.Send(t.Context(), specimen("rising_loss"))
+		require.NoError(t, err)
+		b.slack.FailEdits(notifytest.Answer{Error: word})
+		n := specimen("resolved")
+		n.ID, n.Told = "second", ref
+		_, err = b.bot.Send(t.Context(), n)
+		require.NoError(t, err)
+		got := b.slack.Messages()
+		require.Len(t, got, 2)
+		require.True(t, got[1].Loud)
+		require.Contains(t, string(got[1].Blocks), "slack_file", "the whole of it")
+	}
+}
+
+func TestAnEditThatFailsIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ref, err := b.bot.Send(t.Context(), specimen("rising_loss"))
 	require.NoError(t, err)
 	n := specimen("resolved")
-	n.ID, n.Told = "another-id", ref
-	second, err := b.bot.Send(t.Context(), n)
+	n.ID, n.Told = "second", ref
+	b.slack.FailEdits(notifytest.Answer{Status: 429, RetryAfter: 7})
+	_, err = b.bot.Send(t.Context(), n)
+	notifytest.RequireOutcome(t, err, notifytest.After)
+	require.Len(t, b.slack.Messages(), 1)
+}
+
+// A message is worth more than its picture.
+func TestAMessageGoesWithoutItsPicture(t *testing.T) {
+	t.Parallel()
+	for _, a := range []notifytest.Answer{{Error: "missing_scope"}, {Status: 500}, {Status: 429, RetryAfter: 30}} {
+		b := setup(t)
+		b.slack.FailFiles(a)
+		_, err := b.bot.Send(t.Context(), specimen("rising_loss"))
+		require.NoError(t, err)
+		require.Contains(t, string(b.slack.Messages()[0].Blocks), "▁", "the curve in characters in its place")
+		require.Contains(t, b.log.String(), "without its picture")
+		require.NotContains(t, b.log.String(), notifytest.SlackToken)
+	}
+}
+
+func TestAPictureThatIsNotReadyHangsBelow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.slack.Fail(notifytest.Answer{Error: "invalid_blocks"})
+	_, err := b.bot.Send(t.Context(), specimen("rising_loss"))
 	require.NoError(t, err)
-	got := b.slack.Messages()
-	require.Equal(t, got[0].TS, got[1].ThreadTS)
-	calls := b.slack.Calls()
-	require.Equal(t, "true", calls[1].Form.Get("reply_broadcast"), "seen in the channel, not in the thread alone")
-	n.Again = true
-	again, err := b.bot.Send(t.Context(), n)
-	require.NoError(t, err)
-	require.Equal(t, second, again)
-	require.Len(t, b.slack.Messages(), 2)
+	m := b.slack.Messages()
+	require.Len(t, m, 1)
+	f := b.slack.Files()
+	require.Len(t, f, 2)
+	require.Equal(t, m[0].TS, f[1].ThreadTS)
+	require.Equal(t, notifytest.SlackChannelID, f[1].Channel)
 }
 
 func TestAStatusIsRetriedOrNot(t *testing.T) {
@@ -215,7 +323,7 @@ func TestAnErrorOfSlackIsRetriedOrNot(t *testing.T) {
 		"service_unavailable": notifytest.Again, "request_timeout": notifytest.Again,
 	} {
 		b := setup(t)
-		b.slack.Fail(notifytest.Answer{Error: said})
+		b.slack.FailAlways(notifytest.Answer{Error: said})
 		_, err := b.bot.Send(t.Context(), specimen("plateau"))
 		notifytest.RequireOutcome(t, err, want, said)
 		require.ErrorContains(t, err, said)
@@ -273,7 +381,8 @@ func TestARepeatLooksThroughAllPages(t *testing.T) {
 	_, err := b.bot.Send(t.Context(), n)
 	require.NoError(t, err)
 	other := specimen("plateau")
-	for range 450 { // two pages of 200, newest first, before ours
+	other.Epochs = nil // no picture to draw
+	for range 450 {    // two pages of 200, newest first, before ours
 		other.ID = "other"
 		_, err := b.bot.Send(t.Context(), other)
 		require.NoError(t, err)

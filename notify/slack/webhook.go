@@ -20,7 +20,7 @@ type webhook struct {
 
 // Send posts the notice. The reference is empty: Slack does not say what it calls it.
 func (w *webhook) Send(ctx context.Context, n notice.Notice) (string, error) {
-	m := compose(notice.Tell(n))
+	m := compose(notice.Tell(n), picture{})
 	no := false
 	body, err := json.Marshal(slackapi.WebhookMessage{
 		Text: m.text, Blocks: &slackapi.Blocks{BlockSet: m.blocks}, UnfurlLinks: &no, UnfurlMedia: &no,
