@@ -95,7 +95,7 @@ func (r *running) startBus(ctx context.Context) error {
 // startIngest makes the notifier too: who is told is decided within ingest's transaction.
 func (r *running) startIngest(context.Context) error {
 	var err error
-	r.notifier, err = notify.New(*r.cfg.Notify(), notify.Options{Log: r.log, Out: r.o.Terminal, Metrics: notify.NewMetrics(r.registry)})
+	r.notifier, err = notify.New(*r.cfg.Notify(), notify.Options{Log: r.log, Out: r.o.Terminal, Base: r.cfg.Page(), Metrics: notify.NewMetrics(r.registry)})
 	if err != nil {
 		return fmt.Errorf("receivers: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +40,9 @@ type Config struct {
 	StoreFile string       `yaml:"store_file"`
 
 	HTTP string `yaml:"http"` // host:port; empty: 127.0.0.1:8765, or a free port when it is taken
+	// URL is where people reach the page, for the links in messages: https://watch.example.org.
+	// Empty: messages have no links.
+	URL string `yaml:"url"`
 
 	Detectors Detectors         `yaml:"detectors"`
 	Rules     []rules.Rule      `yaml:"rules"`
@@ -146,6 +150,12 @@ func (c *Config) Validate() error {
 		_, err := ParseListen(c.HTTP)
 		bad("http", err)
 	}
+	if c.URL != "" {
+		u, err := url.Parse(c.URL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			bad("url", errors.New("is not a plain address: https://watch.example.org"))
+		}
+	}
 	if c.NATS.Embedded() {
 		for name, given := range map[string]bool{"credentials": c.Credentials != "", "token": c.Token != "", "replicas": c.Replicas != 0} {
 			if given {
@@ -181,6 +191,15 @@ func (c *Config) Validate() error {
 // Notify is what concerns messages to people.
 func (c *Config) Notify() *notify.Config {
 	return &notify.Config{Receivers: c.Receivers, Route: c.Route}
+}
+
+// Page is what leads to the page of a run when its id is put behind it; empty when the
+// config does not say where people reach the page.
+func (c *Config) Page() string {
+	if c.URL == "" {
+		return ""
+	}
+	return strings.TrimRight(c.URL, "/") + "/runs/"
 }
 
 // StoreAddress is where the store is, of a daemon on the data folder dir.

@@ -327,3 +327,17 @@ func FuzzParse(f *testing.F) {
 		require.NotEmpty(t, strings.TrimSpace(all[0].Problem))
 	})
 }
+
+func TestThePageOfARun(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, (&config.Config{}).Page(), "without an address messages have no links")
+	for _, address := range []string{"https://watch.example.org", "https://watch.example.org/"} {
+		c := config.Config{URL: address}
+		require.NoError(t, c.Validate())
+		require.Equal(t, "https://watch.example.org/runs/", c.Page())
+	}
+	for _, address := range []string{"watch.example.org", "ftp://host", "https://user:password@host", "https://host/?token=x", "https://host/#x", "javascript:alert(1)"} {
+		c := config.Config{URL: address}
+		require.ErrorContains(t, c.Validate(), "url: is not a plain address", address)
+	}
+}

@@ -42,6 +42,7 @@ var docs = map[string]object{
 	"replicas":                {"description": "How many servers of an outside cluster keep each event. Default 1.", "minimum": 0, "maximum": 5},
 	"store":                   {"description": "sqlite:///absolute/path, sqlite://relative or postgres://user@host/database. Default: store.db in the data folder."},
 	"store_file":              {"description": "File that holds the address of the store."},
+	"url":                     {"description": "Where people reach the page, for the links in messages: https://watch.example.org. Without it messages have no links."},
 	"http":                    {"description": "host:port of the API and the page. Default 127.0.0.1:8765, or a free port when it is taken."},
 	"detectors":               {"description": "Settings of detectors, by kind."},
 	"rules":                   {"description": "Rules of your own, as expressions over the metrics: docs/rules.md."},

@@ -70,6 +70,7 @@ func commands() []*cobra.Command {
 		newSyncCommand(),
 		newBacktestCommand(),
 		newReplayCommand(),
+		newAlertsCommand(),
 		newDoctorCommand(),
 		newQuarantineCommand(),
 		newVersionCommand(),

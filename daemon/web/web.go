@@ -73,6 +73,7 @@ func New(o Options) http.Handler {
 	s.get("/api/v1/runs/{id}", s.guarded(s.run))
 	s.get("/api/v1/quarantine", s.guarded(s.quarantine))
 	s.get("/{$}", http.HandlerFunc(s.page))
+	s.get("/runs/{id}", http.HandlerFunc(s.page)) // where the links in messages lead
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, "there is nothing here; the API lies under /api/v1/")
 	})

@@ -141,14 +141,33 @@ func classify(err error) error {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
-	case refusedForGood(err), errors.As(err, &certificate):
-		return &store.PermanentError{Err: err}
+	case refusedForGood(err):
+		return &store.PermanentError{Err: fmt.Errorf("%w%s", err, mend(err))}
+	case errors.As(err, &certificate):
+		return &store.PermanentError{Err: fmt.Errorf("%w (the host in smtp: must be the name on the server's certificate, and this machine must know who signed it)", err)}
 	case errors.As(err, &record):
 		return &store.PermanentError{Err: fmt.Errorf("%w (is this a port for smtps?)", err)}
 	case errors.Is(err, smtp.ErrUnencrypted), errors.Is(err, gomail.ErrNoSupportedAuthDiscovered):
 		return &store.PermanentError{Err: fmt.Errorf("%w (the server offers no TLS, or no way to log in that we know)", err)}
 	}
 	return err
+}
+
+// mend says how to mend the refusals that a person meets when setting up.
+func mend(err error) string {
+	var said *textproto.Error
+	if !errors.As(err, &said) {
+		return ""
+	}
+	switch said.Code {
+	case 530:
+		return " (the server wants a login: smtp://user:password@host)"
+	case 534, 535:
+		return " (look at user and password; many providers want a password made for this app alone)"
+	case 550, 551, 553, 554:
+		return " (look at from: and to:, many servers take mail only from addresses of their own)"
+	}
+	return ""
 }
 
 func refusedForGood(err error) bool {
