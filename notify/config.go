@@ -6,6 +6,26 @@ import "github.com/epochwatch/epochwatch/internal/secret"
 type Config struct {
 	Receivers []Receiver `yaml:"receivers"`
 	Route     Route      `yaml:"route"`
+	// Intervals are times that mute_times and active_times of routes name.
+	Intervals []Interval `yaml:"time_intervals"`
+	Inhibit   []Inhibit  `yaml:"inhibit"`
+}
+
+// Interval is a time that comes again and again: from one cron expression to another, by the
+// clock of a zone, UTC unless named.
+type Interval struct {
+	Name string `yaml:"name"`
+	From string `yaml:"from"`
+	To   string `yaml:"to"`
+	Zone string `yaml:"zone"`
+}
+
+// Inhibit keeps findings that match Target from being told while another finding of the same
+// run fires that matches Source and is alike in all that Equal names (kind, metric, severity).
+type Inhibit struct {
+	Source []string `yaml:"source"`
+	Target []string `yaml:"target"`
+	Equal  []string `yaml:"equal"`
 }
 
 // Receiver is one set of channels under a name. One without channels hears nothing, which
@@ -15,6 +35,8 @@ type Receiver struct {
 	Slack   *Slack   `yaml:"slack"`
 	Email   *Email   `yaml:"email"`
 	Webhook *Webhook `yaml:"webhook"`
+	// SendResolved is whether it is told that all is well again, true unless set.
+	SendResolved *bool `yaml:"send_resolved"`
 }
 
 // Slack is either an incoming webhook or a bot with a channel.
@@ -74,4 +96,9 @@ type Route struct {
 	// Continue has the routes after this one looked at too, when it matches.
 	Continue bool    `yaml:"continue"`
 	Routes   []Route `yaml:"routes"`
+	// MuteTimes name intervals in which nothing is told, ActiveTimes those outside of which
+	// nothing is. What fires then and still does afterwards is told afterwards. The routes
+	// below do not take them over, so that a route for what is critical can stay awake.
+	MuteTimes   []string `yaml:"mute_times"`
+	ActiveTimes []string `yaml:"active_times"`
 }

@@ -104,6 +104,11 @@ func TestResolveReadsRealFiles(t *testing.T) {
 func TestValidateNamesThePath(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
+		`route: {mute_times: [nights]}`:                                                          `route.mute_times: there is no "nights"`,
+		`time_intervals: [{name: a, from: "TZ=0", to: "@daily"}]`:                                "time_intervals[0]: from:",
+		`time_intervals: [{name: a, from: "@hourly", to: "@daily", zone: Mars}]`:                 `time zone "Mars"`,
+		`inhibit: [{source: [kind=plateau], target: ["x"], equal: [colour]}]`:                    `inhibit[0].equal: "colour"`,
+		`inhibit: [{source: [kind=plateau]}]`:                                                    "inhibit[0].target: missing",
 		`route: {routes: [{matchers: ["colour=red"]}]}`:                                          `route.routes[0].matchers[0]: "colour" is none of project`,
 		`route: {routes: [{matchers: ["kind=plateau", "project"]}]}`:                             `route.routes[0].matchers[1]: "project" is not a matcher`,
 		`route: {routes: [{matchers: ['project=~"("']}]}`:                                        `"(" is not a regular expression`,

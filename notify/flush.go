@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
 	"time"
@@ -29,6 +30,7 @@ const (
 type Groups interface {
 	Ingest(ctx context.Context, fn func(store.Tx) error) error
 	NextGroup(ctx context.Context) (time.Time, error)
+	ListSilences(ctx context.Context, after time.Time) ([]store.Silence, error)
 }
 
 // Stored says that groups were joined in a transaction that is committed.
@@ -74,6 +76,10 @@ func (n *Notifier) Look(ctx context.Context, st Groups) (time.Time, error) {
 		if err != nil || next.IsZero() || next.After(n.o.Now()) {
 			return next, err
 		}
+		silences, err := st.ListSilences(ctx, n.o.Now())
+		if err != nil {
+			return next, err
+		}
 		looked := 0
 		err = st.Ingest(ctx, func(tx store.Tx) error {
 			now := n.o.Now().Truncate(time.Microsecond) // as it is kept
@@ -82,7 +88,10 @@ func (n *Notifier) Look(ctx context.Context, st Groups) (time.Time, error) {
 				return err
 			}
 			looked = len(states)
-			w := &watch{n: n, tx: tx, now: now, first: map[string]int{}, storms: map[string]*store.GroupState{}}
+			w := &watch{
+				n: n, tx: tx, now: now, first: map[string]int{}, storms: map[string]*store.GroupState{},
+				holder: holder{n: n, now: now, silences: silences, findings: tx.ListFindings},
+			}
 			if err := w.all(ctx, states); err != nil {
 				return err
 			}
@@ -104,7 +113,19 @@ type watch struct {
 	now     time.Time
 	first   map[string]int // how many groups of a receiver told their first message lately
 	storms  map[string]*store.GroupState
+	holder  holder
 	changes store.Changes
+}
+
+// look looks at one group.
+func (w *watch) look(ctx context.Context, s store.GroupState) (plan, error) {
+	var failed error
+	p := look(s, w.now, func(m store.GroupMember) hold {
+		h, err := w.holder.of(ctx, s.Group.Receiver, m.RunFinding)
+		failed = errors.Join(failed, err)
+		return h
+	})
+	return p, failed
 }
 
 func (w *watch) all(ctx context.Context, states []store.GroupState) error {
@@ -114,7 +135,10 @@ func (w *watch) all(ctx context.Context, states []store.GroupState) error {
 			w.storms[s.Group.Receiver] = &s
 			continue
 		}
-		p := look(s, w.now)
+		p, err := w.look(ctx, s)
+		if err != nil {
+			return err
+		}
 		if p.event == store.MessageFiring {
 			full, err := w.full(ctx, s.Group.Receiver)
 			if err != nil {
@@ -131,7 +155,11 @@ func (w *watch) all(ctx context.Context, states []store.GroupState) error {
 		w.take(p)
 	}
 	for _, s := range w.storms {
-		w.take(look(*s, w.now))
+		p, err := w.look(ctx, *s)
+		if err != nil {
+			return err
+		}
+		w.take(p)
 	}
 	return nil
 }
@@ -174,7 +202,10 @@ func (w *watch) toStorm(ctx context.Context, s store.GroupState, p plan) error {
 		w.changes.Grouped = append(w.changes.Grouped, m.Grouped)
 	}
 	left := s.Group
-	left.DueAt = nil
+	if left.DueAt = nil; len(s.Members) > len(p.about) { // what is kept back stays
+		at := w.now.Add(stormWindow)
+		left.DueAt = &at
+	}
 	w.changes.Groups = append(w.changes.Groups, left)
 	return nil
 }
@@ -191,7 +222,11 @@ func (w *watch) take(p plan) {
 	for i, m := range p.about {
 		ids[i] = m.FindingID
 	}
-	for _, channel := range w.n.channelsOf(p.group.Receiver) {
+	for _, l := range w.n.receivers[p.group.Receiver] {
+		channel := l.channel
+		if p.event == store.MessageResolved && !l.resolved {
+			continue
+		}
 		m := store.Message{
 			RunPK: head.RunPK, FindingID: head.FindingID, Receiver: p.group.Receiver, Channel: channel, Event: p.event,
 			State: store.MessageQueued, CreatedAt: w.now, GroupID: p.group.ID, Repeated: p.repeated, Findings: ids,

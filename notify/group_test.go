@@ -305,3 +305,94 @@ func TestTwoDaemonsTellOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, rows, runs)
 }
+
+func TestASilenceKeepsBackAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) store.Store{"sqlite": onSQLite, "postgres": onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, open(t), team+"route: {repeat_interval: 0s}\n")
+			silence := store.Silence{
+				ID: "s", Matchers: []string{`kind="plateau"`, `project=~"vis.*"`}, Author: "anna", Comment: "known",
+				CreatedAt: w.clock.now(), StartsAt: w.clock.now(), EndsAt: w.clock.now().Add(time.Hour),
+			}
+			require.NoError(t, w.st.AddSilence(t.Context(), silence))
+			w.fires("r", finding("r", detectors.KindPlateau, warning), finding("r", detectors.KindSpike, warning))
+			require.Equal(t, []string{"firing r/spike"}, w.after(10*time.Minute))
+			waiting, err := w.st.ListWaiting(t.Context(), 0, 10)
+			require.NoError(t, err)
+			require.Len(t, waiting, 1)
+			require.Equal(t, "silenced by anna until 14 Mar 16:09 UTC: known", waiting[0].Member.Why)
+			require.Equal(t, []string{"update r/plateau + r/spike"}, w.after(time.Hour), "it still fires when the silence is over")
+
+			// One that resolves within a silence was never told, and one that is lifted early is told then.
+			silence.ID, silence.EndsAt, silence.CreatedAt = "t", w.clock.now().Add(24*time.Hour), w.clock.now()
+			require.NoError(t, w.st.AddSilence(t.Context(), silence))
+			w.fires("q", finding("q", detectors.KindPlateau, critical))
+			require.Empty(t, w.after(time.Hour))
+			silence.EndsAt, silence.CreatedAt = w.clock.now(), w.clock.now()
+			require.NoError(t, w.st.AddSilence(t.Context(), silence))
+			require.Equal(t, []string{"firing q/plateau"}, w.after(time.Second))
+		})
+	}
+}
+
+func TestNothingAtNightButWhatIsCritical(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, onSQLite(t), team+`
+time_intervals: [{name: nights, from: "0 22 * * *", to: "0 7 * * *", zone: Europe/Berlin}]
+route:
+  repeat_interval: 0s
+  mute_times: [nights]
+  routes: [{match: {severity: critical}}]
+`)
+	w.clock.pass(7 * time.Hour) // 23:09 in Berlin
+	f := finding("r", detectors.KindPlateau, warning)
+	w.fires("r", f)
+	w.fires("s", finding("s", detectors.KindLossNaN, critical))
+	require.Equal(t, []string{"firing s/loss_nan"}, w.after(7*time.Hour))
+	require.Equal(t, []string{"firing r/plateau"}, w.after(time.Hour), "at seven")
+	w.clock.pass(16 * time.Hour)
+	w.resolves("r", f)
+	require.Empty(t, w.after(7*time.Hour))
+	require.Equal(t, []string{"resolved r/plateau"}, w.after(time.Hour))
+
+	w = newWorld(t, onSQLite(t), team+`
+time_intervals: [{name: work, from: "0 9 * * MON-FRI", to: "0 17 * * MON-FRI"}]
+route: {active_times: [work], repeat_interval: 0s}
+`)
+	w.fires("r", f) // on a Saturday
+	require.Empty(t, w.after(41*time.Hour))
+	require.Equal(t, []string{"firing r/plateau"}, w.after(time.Hour))
+}
+
+func TestWhatIsInhibitedWaitsForItsCause(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, onSQLite(t), team+`
+inhibit: [{source: [severity=critical], target: [severity=warning], equal: [metric]}]
+route: {group_by: [run, kind], repeat_interval: 0s}
+`)
+	nan, plateau := finding("r", detectors.KindLossNaN, critical), finding("r", detectors.KindPlateau, warning)
+	other := finding("r", detectors.KindSpike, warning)
+	other.Metric = "val_loss"
+	w.fires("r", plateau, other, nan)
+	w.fires("s", finding("s", detectors.KindPlateau, warning))
+	got := w.after(10 * time.Minute)
+	slices.Sort(got)
+	require.Equal(t, []string{"firing r/loss_nan", "firing r/spike", "firing s/plateau"}, got)
+	waiting, err := w.st.ListWaiting(t.Context(), 0, 10)
+	require.NoError(t, err)
+	require.Equal(t, "inhibited by loss_nan of the same run", waiting[0].Member.Why)
+	w.resolves("r", nan)
+	require.Equal(t, []string{"resolved r/loss_nan", "firing r/plateau"}, w.after(time.Minute))
+}
+
+func TestAReceiverMayHearOfNoResolution(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, onSQLite(t), `receivers: [{name: team, webhook: {url: "https://h/x"}, send_resolved: false}]`)
+	f := finding("r", detectors.KindPlateau, warning)
+	w.fires("r", f)
+	require.Equal(t, []string{"firing r/plateau"}, w.after(time.Minute))
+	w.resolves("r", f)
+	require.Empty(t, w.after(time.Hour))
+}

@@ -37,6 +37,7 @@ type Options struct {
 // Notifier tells people. It is safe for concurrent use.
 type Notifier struct {
 	root      *node
+	inhibit   []inhibition
 	receivers map[string][]*line // by name; lines in the order slack, email, webhook
 	o         Options
 	secrets   []secret.Value // all of the config, kept out of every error
@@ -46,9 +47,11 @@ type Notifier struct {
 // line is one channel of one receiver.
 type line struct {
 	channel string
-	to      Channel
-	timeout time.Duration
-	gate    *gate
+	// resolved is whether it is told that all is well again.
+	resolved bool
+	to       Channel
+	timeout  time.Duration
+	gate     *gate
 }
 
 // New returns a notifier for a config that was resolved. It talks to no service.
@@ -69,12 +72,15 @@ func New(c Config, o Options) (*Notifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	n := &Notifier{root: rootOf(&c), receivers: map[string][]*line{}, o: o, secrets: secrets, stored: make(chan struct{}, 1)}
+	n := &Notifier{root: rootOf(&c), inhibit: inhibitionsOf(&c), receivers: map[string][]*line{}, o: o, secrets: secrets, stored: make(chan struct{}, 1)}
 	n.receivers[logReceiver] = []*line{n.line(channelLog, logline.New(logline.Options{Log: o.Log, Out: o.Out}), logline.Timeout)}
 	for i, r := range c.Receivers {
 		lines, err := n.lines(r)
 		if err != nil {
 			return nil, fmt.Errorf("receivers[%d]: %w", i, err)
+		}
+		for _, l := range lines {
+			l.resolved = r.SendResolved == nil || *r.SendResolved
 		}
 		n.receivers[r.Name] = lines
 	}
@@ -85,7 +91,7 @@ func (n *Notifier) line(name string, to Channel, timeout time.Duration) *line {
 	if n.o.Timeout > 0 {
 		timeout = n.o.Timeout
 	}
-	return &line{channel: name, to: to, timeout: timeout, gate: newGate(n.o.Now)}
+	return &line{channel: name, resolved: true, to: to, timeout: timeout, gate: newGate(n.o.Now)}
 }
 
 func (n *Notifier) lines(r Receiver) ([]*line, error) {

@@ -18,42 +18,57 @@ type plan struct {
 	grouped  []store.Grouped     // those that changed
 }
 
-// look decides what a group tells at a time. It is a function of its arguments alone.
+// look decides what a group tells at a time. It is a function of its arguments alone; held
+// says what keeps a finding from being told.
 //
 // A group without a head tells its first message when its first untold finding has waited
 // long enough. From then on it is open until no finding of it fires: what is new is told
 // when the interval since the last message is over, what is graver than all that was told
 // as soon as a first message would be, and that all is well at once.
-func look(s store.GroupState, now time.Time) plan {
+func look(s store.GroupState, now time.Time, held func(store.GroupMember) hold) plan {
 	p := plan{group: s.Group, opened: s.Group.Head}
 	p.group.DueAt = nil
+	open := s.Group.Head != ""
 	var fresh, graver, gone, firing []store.GroupMember
-	worst, trains := 0, false
+	worst, repeats, waits := 0, false, false
 	for _, m := range s.Members {
 		if m.Told == store.MessageFiring {
 			worst = max(worst, m.ToldSeverity.Rank())
 		}
 	}
 	for _, m := range s.Members {
+		fires := m.Finding.Firing()
+		isFresh := m.Told == ""
+		isGone := m.Told == store.MessageFiring && !fires
+		isGraver := fires && (m.Told == store.MessageFiring && m.Finding.Severity.Rank() > m.ToldSeverity.Rank() ||
+			m.Told == store.MessageResolved && open)
+		if isFresh || isGone || isGraver || fires && open {
+			if h := held(m); h.why != "" {
+				p.keepBack(m, h, fires || isGone)
+				waits = waits || isGone || !isFresh && fires
+				continue
+			}
+		}
 		switch {
-		case m.Told == "":
+		case isFresh:
 			fresh = append(fresh, m)
-		case m.Told == store.MessageFiring && !m.Finding.Firing():
+		case isGone:
 			gone = append(gone, m)
-		case m.Told == store.MessageFiring && m.Finding.Severity.Rank() > m.ToldSeverity.Rank(),
-			m.Told == store.MessageResolved && m.Finding.Firing() && s.Group.Head != "":
+		case isGraver:
 			graver = append(graver, m)
 		}
-		if m.Finding.Firing() && (m.Told != store.MessageResolved || s.Group.Head != "") {
+		if fires && (m.Told != store.MessageResolved || open) {
 			firing = append(firing, m)
-			trains = trains || m.Run.State == store.StateRunning
+			repeats = repeats || m.Run.State == store.StateRunning
 		}
 	}
 	switch {
-	case s.Group.Head == "" && len(fresh) == 0:
+	case !open && len(fresh) == 0:
 		return p
-	case s.Group.Head == "":
+	case !open:
 		return p.first(fresh, now)
+	case len(firing) == 0 && waits, len(firing)+len(gone)+len(fresh) == 0:
+		return p // what is held is told of later
 	case len(firing) == 0:
 		p.tell(store.MessageResolved, append(gone, fresh...), now)
 		p.group.Head = ""
@@ -66,14 +81,14 @@ func look(s store.GroupState, now time.Time) plan {
 			}
 		}
 		if now.Before(at) {
-			p.group.DueAt = &at
+			p.due(at)
 			return p
 		}
 		p.tell(store.MessageUpdate, append(firing, gone...), now)
-	case s.Group.Repeat > 0 && trains:
+	case s.Group.Repeat > 0 && repeats:
 		at := p.group.ToldAt.Add(s.Group.Repeat)
 		if now.Before(at) {
-			p.group.DueAt = &at
+			p.due(at)
 			return p
 		}
 		p.tell(store.MessageUpdate, firing, now)
@@ -83,6 +98,26 @@ func look(s store.GroupState, now time.Time) plan {
 	}
 	p.again(now)
 	return p
+}
+
+// keepBack notes what keeps a finding from being told, and that it is to be looked at again
+// while there is something to tell of it.
+func (p *plan) keepBack(m store.GroupMember, h hold, matters bool) {
+	if matters {
+		p.due(h.until)
+	}
+	if m.Why != h.why {
+		g := m.Grouped
+		g.Why = h.why
+		p.grouped = append(p.grouped, g)
+	}
+}
+
+// due has the group looked at by a time.
+func (p *plan) due(at time.Time) {
+	if p.group.DueAt == nil || at.Before(*p.group.DueAt) {
+		p.group.DueAt = &at
+	}
 }
 
 // first tells the first message, or says when.
@@ -100,14 +135,14 @@ func (p plan) first(fresh []store.GroupMember, now time.Time) plan {
 		at = told.Add(p.group.Every)
 	}
 	if now.Before(at) {
-		p.group.DueAt = &at
+		p.due(at)
 		return p
 	}
 	p.tell(store.MessageFiring, fresh, now)
 	p.group.Head = p.about[0].FindingID
 	p.group.FirstToldAt = &now
 	if !anyFires(p.about) {
-		p.group.DueAt = &now // it came and went within the wait: both are told
+		p.due(now) // it came and went within the wait: both are told
 		return p
 	}
 	p.again(now)
@@ -133,8 +168,7 @@ func (p *plan) tell(event store.MessageEvent, about []store.GroupMember, now tim
 func (p *plan) again(now time.Time) {
 	for _, m := range p.about {
 		if p.group.Repeat > 0 && m.Finding.Firing() && m.Run.State == store.StateRunning {
-			at := now.Add(p.group.Repeat)
-			p.group.DueAt = &at
+			p.due(now.Add(p.group.Repeat))
 			return
 		}
 	}

@@ -27,6 +27,8 @@ type node struct {
 	wait     time.Duration
 	every    time.Duration
 	repeat   time.Duration
+	mute     []interval // nothing is told inside
+	active   []interval // nothing is told outside of all of them; empty: always
 	children []*node
 }
 
@@ -45,10 +47,10 @@ func rootOf(c *Config) *node {
 	if len(c.Receivers) > 0 {
 		above.receiver = c.Receivers[0].Name
 	}
-	return newNode(&c.Route, above, "route")
+	return newNode(&c.Route, above, "route", intervalsOf(c))
 }
 
-func newNode(r *Route, above *node, path string) *node {
+func newNode(r *Route, above *node, path string, times map[string]interval) *node {
 	n := &node{
 		path: path, receiver: cmp.Or(r.Receiver, above.receiver), goesOn: r.Continue, groupBy: above.groupBy,
 		wait: span(r.GroupWait, above.wait), every: span(r.GroupInterval, above.every), repeat: span(r.RepeatInterval, above.repeat),
@@ -58,7 +60,13 @@ func newNode(r *Route, above *node, path string) *node {
 	}
 	n.matchers, _ = matchersOf(r.Match, r.Matchers) // Validate has seen them
 	for i := range r.Routes {
-		n.children = append(n.children, newNode(&r.Routes[i], n, fmt.Sprintf("%s.routes[%d]", path, i)))
+		n.children = append(n.children, newNode(&r.Routes[i], n, fmt.Sprintf("%s.routes[%d]", path, i), times))
+	}
+	for _, name := range r.MuteTimes {
+		n.mute = append(n.mute, times[name])
+	}
+	for _, name := range r.ActiveTimes {
+		n.active = append(n.active, times[name])
 	}
 	return n
 }

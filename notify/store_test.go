@@ -81,7 +81,7 @@ func TestFromTheTransactionToThePeople(t *testing.T) {
 	_, err = b.hook.Wait(ctx, 1)
 	require.NoError(t, err)
 	require.Contains(t, posts[0].Text, "loss rising since epoch 17 (0.740 → 0.758)")
-	require.Contains(t, string(posts[0].Blocks), "█", "the curve came out of the store")
+	require.Contains(t, string(posts[0].Blocks), `"type":"image"`, "the curve came out of the store")
 	require.Equal(t, notifytest.MailUser, mails[0].User)
 
 	b.commit(t, st, "resolved", store.MessageResolved)

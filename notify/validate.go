@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/epochwatch/epochwatch/internal/cronspec"
 	"github.com/epochwatch/epochwatch/internal/secret"
 	"github.com/epochwatch/epochwatch/notify/email"
 	"github.com/epochwatch/epochwatch/notify/webhook"
@@ -22,13 +23,14 @@ var (
 // Validate returns everything that is wrong, each by its path in the config, and no secret.
 // Secrets that are still to come (…_file, ${NAME}) are not looked into: call Resolve first.
 func (c *Config) Validate() error {
-	v := &validation{names: map[string]bool{}}
+	v := &validation{names: map[string]bool{}, times: map[string]bool{}}
 	for i := range c.Receivers {
 		v.receiver(fmt.Sprintf("receivers[%d]", i), &c.Receivers[i])
 	}
 	if len(c.Receivers) == 0 {
 		v.names[logReceiver] = true
 	}
+	v.intervals(c)
 	v.root(c)
 	return errors.Join(v.errs...)
 }
@@ -36,6 +38,47 @@ func (c *Config) Validate() error {
 type validation struct {
 	errs  []error
 	names map[string]bool
+	times map[string]bool // intervals
+}
+
+func (v *validation) intervals(c *Config) {
+	for i, t := range c.Intervals {
+		path := fmt.Sprintf("time_intervals[%d]", i)
+		switch {
+		case t.Name == "":
+			v.bad(path+".name", "missing")
+		case v.times[t.Name]:
+			v.bad(path+".name", "%q is there twice", t.Name)
+		}
+		v.times[t.Name] = true
+		if _, err := cronspec.ParseInterval(t.From, t.To, t.Zone); err != nil {
+			v.bad(path, "%v", err)
+		}
+	}
+	for i, r := range c.Inhibit {
+		path := fmt.Sprintf("inhibit[%d]", i)
+		if len(r.Source) == 0 {
+			v.bad(path+".source", "missing: say what inhibits")
+		}
+		if len(r.Target) == 0 {
+			v.bad(path+".target", "missing: say what is inhibited")
+		}
+		v.matchers(path+".source", r.Source)
+		v.matchers(path+".target", r.Target)
+		for _, key := range r.Equal {
+			if !slices.Contains(matchKeys, key) {
+				v.bad(path+".equal", "%q is none of %s", key, strings.Join(matchKeys, ", "))
+			}
+		}
+	}
+}
+
+func (v *validation) matchers(path string, texts []string) {
+	for i, text := range texts {
+		if _, err := parseMatcher(text); err != nil {
+			v.bad(fmt.Sprintf("%s[%d]", path, i), "%v", err)
+		}
+	}
 }
 
 func (v *validation) bad(path, format string, args ...any) {
@@ -169,9 +212,15 @@ func (v *validation) route(path string, r *Route) {
 			v.bad(path+".match.severity", "%q is none of info, warning, critical", r.Match[k])
 		}
 	}
-	for i, text := range r.Matchers {
-		if _, err := parseMatcher(text); err != nil {
-			v.bad(fmt.Sprintf("%s.matchers[%d]", path, i), "%v", err)
+	v.matchers(path+".matchers", r.Matchers)
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"mute_times", r.MuteTimes}, {"active_times", r.ActiveTimes}} {
+		for _, name := range list.names {
+			if !v.times[name] {
+				v.bad(path+"."+list.key, "there is no %q under time_intervals", name)
+			}
 		}
 	}
 	for i := range r.Routes {

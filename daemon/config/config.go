@@ -49,6 +49,8 @@ type Config struct {
 	Control   control.Policy    `yaml:"control"`
 	Receivers []notify.Receiver `yaml:"receivers"`
 	Route     notify.Route      `yaml:"route"`
+	Intervals []notify.Interval `yaml:"time_intervals"`
+	Inhibit   []notify.Inhibit  `yaml:"inhibit"`
 	Upkeep    Upkeep            `yaml:"upkeep"`
 	Log       Log               `yaml:"log"`
 }
@@ -190,7 +192,7 @@ func (c *Config) Validate() error {
 
 // Notify is what concerns messages to people.
 func (c *Config) Notify() *notify.Config {
-	return &notify.Config{Receivers: c.Receivers, Route: c.Route}
+	return &notify.Config{Receivers: c.Receivers, Route: c.Route, Intervals: c.Intervals, Inhibit: c.Inhibit}
 }
 
 // Page is what leads to the page of a run when its id is put behind it; empty when the

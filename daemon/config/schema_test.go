@@ -64,6 +64,7 @@ var docs = map[string]object{
 
 	"receivers":                          {"description": "Who is told. Without receivers, findings go to the log and the page."},
 	"receivers[].name":                   {"description": "The name that routes use."},
+	"receivers[].send_resolved":          {"description": "Whether it is told that all is well again. Default true."},
 	"receivers[].slack":                  {"description": "Slack: an incoming webhook, or a bot's token with a channel."},
 	"receivers[].slack.webhook_url":      {"description": "Address of an incoming webhook."},
 	"receivers[].slack.webhook_url_file": {"description": "File that holds the address of an incoming webhook."},
@@ -93,7 +94,19 @@ var docs = map[string]object{
 	"route.match":           {"description": "What must hold, all of it.", "propertyNames": object{"enum": []string{"project", "run", "tag", "kind", "severity", "metric"}}},
 	"route.matchers":        {"description": "What must hold as well, each of the form key=\"value\", with =, !=, =~ or !~."},
 	"route.continue":        {"description": "Look at the routes after this one too, when it matches."},
+	"route.mute_times":      {"description": "Names of time_intervals in which nothing is told."},
+	"route.active_times":    {"description": "Names of time_intervals outside of which nothing is told."},
 	"route.routes":          {"description": "Routes below this one; what they leave out they take from it."},
+
+	"time_intervals":        {"description": "Times that mute_times and active_times name."},
+	"time_intervals[].name": {"description": "The name that routes use."},
+	"time_intervals[].from": {"description": "When it begins: a cron expression of five fields, by the clock on the wall."},
+	"time_intervals[].to":   {"description": "When it ends: a cron expression of five fields, by the clock on the wall."},
+	"time_intervals[].zone": {"description": "Time zone, as in Europe/Berlin. Default UTC."},
+	"inhibit":               {"description": "What is not told while something else of the same run fires."},
+	"inhibit[].source":      {"description": "Matchers of what inhibits."},
+	"inhibit[].target":      {"description": "Matchers of what is inhibited."},
+	"inhibit[].equal":       {"description": "In what the two must be alike beside the run.", "items": object{"enum": []string{"project", "run", "tag", "kind", "severity", "metric"}}},
 
 	"upkeep":              {"description": "When the store is tidied up, and what is let go."},
 	"upkeep.schedule":     {"description": "A cron expression of five fields. Default \"17 3 * * *\"."},
@@ -325,7 +338,7 @@ func sample(t *testing.T) string {
 func uncommented(t *testing.T) string {
 	t.Helper()
 	text := regexp.MustCompile(`(?m)^(nats: embedded|receivers: \[\])\n`).ReplaceAllString(sample(t), "")
-	commented := regexp.MustCompile(`(?m)^# ((?:data|nats|credentials|replicas|store|http|receivers|route|min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|rules):.*|  .*)$`)
+	commented := regexp.MustCompile(`(?m)^# ((?:data|nats|credentials|replicas|store|http|receivers|route|time_intervals|inhibit|min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|rules):.*|  .*)$`)
 	text = commented.ReplaceAllString(text, "$1")
 	// Keys of control stand one step out, so that the comment signs make a column.
 	return regexp.MustCompile(`(?m)^(min_lr|factor|hardest_factor|cooldown_epochs|max_cuts):`).ReplaceAllString(text, "  $1:")
