@@ -49,6 +49,7 @@ type Slack struct {
 	reading script
 	filing  script
 	editing script
+	opening script
 	bell    bell
 	server  *httptest.Server
 	closed  chan struct{}
@@ -56,6 +57,9 @@ type Slack struct {
 	mu       sync.Mutex
 	messages []SlackMessage // guarded by mu
 	files    []SlackFile    // guarded by mu
+	whispers []SlackWhisper // guarded by mu
+	socket   *socket        // who listens; guarded by mu
+	pressed  int            // guarded by mu
 	calls    []SlackCall    // guarded by mu
 }
 
@@ -68,6 +72,12 @@ func NewSlack(tb testing.TB) *Slack {
 	mux.HandleFunc("POST /api/chat.postMessage", s.api("chat.postMessage", &s.script, s.post))
 	mux.HandleFunc("POST /api/chat.update", s.api("chat.update", &s.editing, s.update))
 	mux.HandleFunc("POST /api/files.getUploadURLExternal", s.api("files.getUploadURLExternal", &s.filing, s.fileURL))
+	mux.HandleFunc("POST /api/apps.connections.open", s.connectionsOpen)
+	mux.HandleFunc("GET /socket", s.socketServe)
+	mux.HandleFunc("POST /api/chat.postEphemeral", s.api("chat.postEphemeral", &s.filing, s.ephemeral))
+	mux.HandleFunc("POST /api/conversations.members", s.api("conversations.members", &s.reading, func(url.Values) map[string]any {
+		return map[string]any{"members": []string{"U0", SlackMember}, "response_metadata": map[string]any{"next_cursor": ""}}
+	}))
 	mux.HandleFunc("POST /upload/{id}", s.fileBytes)
 	mux.HandleFunc("POST /api/files.completeUploadExternal", s.api("files.completeUploadExternal", &s.filing, s.fileDone))
 	mux.HandleFunc("POST /api/conversations.history", s.api("conversations.history", &s.reading, s.history))

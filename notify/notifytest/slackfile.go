@@ -128,5 +128,6 @@ func (s *Slack) update(form url.Values) map[string]any {
 	}
 	s.messages[i].Text, s.messages[i].Blocks = form.Get("text"), json.RawMessage(blocks)
 	s.messages[i].Edits++
+	defer s.bell.ring()
 	return map[string]any{"channel": SlackChannelID, "ts": s.messages[i].TS, "text": form.Get("text")}
 }
