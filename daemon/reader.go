@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/epochwatch/epochwatch/daemon/report"
 	"github.com/epochwatch/epochwatch/daemon/web"
 	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/notify"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -13,6 +16,7 @@ import (
 type Reader struct {
 	Store     store.Store
 	Detectors detectors.Config // to read a run's verdict with
+	Notifier  *notify.Notifier // to say who would be told; nil where that is not asked
 }
 
 var _ web.Reader = Reader{}
@@ -34,4 +38,72 @@ func (r Reader) Quarantine(ctx context.Context, limit int) (web.RefusedList, err
 		return web.RefusedList{}, err
 	}
 	return web.NewRefusedList(all), nil
+}
+
+// Alerts returns a report.AlertList, of all runs when id is empty.
+func (r Reader) Alerts(ctx context.Context, project, id string, limit int) (any, error) {
+	if id == "" {
+		return report.LoadAlerts(ctx, r.Store, nil, limit)
+	}
+	run, err := r.Store.FindRun(ctx, project, id)
+	if err != nil {
+		return nil, err
+	}
+	return report.LoadAlerts(ctx, r.Store, &run, limit)
+}
+
+// Silences returns a report.SilenceList of those that have not ended.
+func (r Reader) Silences(ctx context.Context) (any, error) {
+	all, err := r.Store.ListSilences(ctx, time.Now())
+	return report.SilencesOf(all), err
+}
+
+// Silence stores a silence and returns a report.SilenceList of it alone.
+func (r Reader) Silence(ctx context.Context, w web.WantedSilence) (any, error) {
+	during, err := w.Span()
+	if err != nil {
+		return nil, err
+	}
+	s, err := notify.NewSilence(w.Matchers, w.Author, w.Comment, time.Now(), during)
+	if err != nil {
+		return nil, &web.WrongError{Err: err}
+	}
+	return report.SilencesOf([]store.Silence{s}), r.Store.AddSilence(ctx, s)
+}
+
+// EndSilence ends a silence now. It returns store.ErrNotFound.
+func (r Reader) EndSilence(ctx context.Context, id string) error {
+	all, err := r.Store.ListSilences(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.ID == id {
+			s.EndsAt, s.CreatedAt = time.Now(), time.Now()
+			return r.Store.AddSilence(ctx, s)
+		}
+	}
+	return store.ErrNotFound
+}
+
+// Routing returns a report.Routing.
+func (r Reader) Routing(ctx context.Context, project, id string) (any, error) {
+	run, err := r.Store.FindRun(ctx, project, id)
+	if err != nil {
+		return nil, err
+	}
+	if r.Notifier == nil {
+		return nil, errors.New("no config, so nobody knows who is told")
+	}
+	findings, err := r.Store.ListFindings(ctx, run.PK)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	silences, err := r.Store.ListSilences(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.Notifier.Explain(run, findings, silences, now)
+	return report.RoutingOf(run, all, now), err
 }

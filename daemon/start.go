@@ -134,7 +134,7 @@ func (r *running) serveHTTP(context.Context) error {
 	url, loopback := reachable(r.listener)
 	server := &http.Server{
 		Handler: web.New(web.Options{
-			Reader: Reader{Store: r.store, Detectors: r.detectors}, Token: secret.Value(r.token), Gatherer: r.registry, Loopback: loopback,
+			Reader: Reader{Store: r.store, Detectors: r.detectors, Notifier: r.notifier}, Token: secret.Value(r.token), Gatherer: r.registry, Loopback: loopback,
 			Checks: []web.Check{{Name: "store", Do: r.store.Ping}, {Name: "broker", Do: r.bus.Ready}},
 			Page:   web.Page{Version: r.o.Version, NATS: r.bus.URL(), Data: r.folder.Dir()}, Log: r.log,
 		}),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -100,12 +101,65 @@ func (a answered[D]) document() (D, error) {
 	return d, nil
 }
 
+// Alerts returns an answered report.AlertList.
+func (c *client) Alerts(ctx context.Context, project, run string, limit int) (any, error) {
+	q := url.Values{"limit": {strconv.Itoa(limit)}}
+	if project != "" {
+		q.Set("project", project)
+	}
+	if run != "" {
+		q.Set("run", run)
+	}
+	var out answered[report.AlertList]
+	err := c.ask(ctx, "/api/v1/alerts", q, &out)
+	return out, err
+}
+
+// Routing returns an answered report.Routing.
+func (c *client) Routing(ctx context.Context, project, run string) (any, error) {
+	q := url.Values{}
+	if project != "" {
+		q.Set("project", project)
+	}
+	var out answered[report.Routing]
+	err := c.ask(ctx, "/api/v1/runs/"+url.PathEscape(run)+"/routing", q, &out)
+	return out, err
+}
+
+// Silences returns an answered report.SilenceList.
+func (c *client) Silences(ctx context.Context) (any, error) {
+	var out answered[report.SilenceList]
+	err := c.ask(ctx, "/api/v1/silences", nil, &out)
+	return out, err
+}
+
+// Silence returns an answered report.SilenceList of the new silence.
+func (c *client) Silence(ctx context.Context, w web.WantedSilence) (any, error) {
+	body, err := json.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	var out answered[report.SilenceList]
+	err = c.request(ctx, http.MethodPost, "/api/v1/silences", nil, bytes.NewReader(body), &out)
+	return out, err
+}
+
+// EndSilence ends a silence.
+func (c *client) EndSilence(ctx context.Context, id string) error {
+	var out json.RawMessage
+	return c.request(ctx, http.MethodDelete, "/api/v1/silences/"+url.PathEscape(id), nil, http.NoBody, &out)
+}
+
 func (c *client) ask(ctx context.Context, path string, q url.Values, into any) error {
+	return c.request(ctx, http.MethodGet, path, q, http.NoBody, into)
+}
+
+func (c *client) request(ctx context.Context, method, path string, q url.Values, body io.Reader, into any) error {
 	address := c.base + path
 	if len(q) > 0 {
 		address += "?" + q.Encode()
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return fmt.Errorf("ask the daemon at %s: %w", c.base, err)
 	}

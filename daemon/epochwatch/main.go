@@ -73,6 +73,7 @@ func commands() []*cobra.Command {
 		newAlertsCommand(),
 		newDoctorCommand(),
 		newQuarantineCommand(),
+		newSilenceCommand(),
 		newVersionCommand(),
 		newManCommand(),
 	}

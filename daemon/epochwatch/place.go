@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"github.com/epochwatch/epochwatch/daemon/config"
 	"github.com/epochwatch/epochwatch/daemon/folder"
 	"github.com/epochwatch/epochwatch/daemon/web"
+	"github.com/epochwatch/epochwatch/notify"
 )
 
 // place is where a command looks: flags that many commands share.
@@ -118,7 +120,11 @@ func (p *place) direct(ctx context.Context) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return storeSource{daemon.Reader{Store: s, Detectors: detectors}}, nil
+	n, err := notify.New(*cfg.Notify(), notify.Options{})
+	if err != nil {
+		return nil, errors.Join(withCode(exitUsage, fmt.Errorf("config: %w", err)), s.Close())
+	}
+	return storeSource{daemon.Reader{Store: s, Detectors: detectors, Notifier: n}}, nil
 }
 
 // source answers what the commands ask.
@@ -129,6 +135,14 @@ type source interface {
 
 // storeSource is a store that was opened for reading.
 type storeSource struct{ daemon.Reader }
+
+var errNoDaemon = errors.New("no daemon runs on this data folder: start one (epochwatch up), or name it with --url")
+
+// Silence needs a daemon: the store was opened for reading.
+func (storeSource) Silence(context.Context, web.WantedSilence) (any, error) { return nil, errNoDaemon }
+
+// EndSilence needs a daemon too.
+func (storeSource) EndSilence(context.Context, string) error { return errNoDaemon }
 
 func (s storeSource) Close() error { return s.Store.Close() }
 

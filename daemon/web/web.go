@@ -6,6 +6,10 @@
 //	GET /metrics               for Prometheus
 //	GET /api/v1/runs           ?project=&limit=; as `epochwatch runs --json`
 //	GET /api/v1/runs/{id}      ?project=; as `epochwatch runs show --json`
+//	GET /api/v1/runs/{id}/routing  ?project=; who would hear of its findings, and why
+//	GET /api/v1/alerts         ?project=&run=&limit=; messages with each attempt, and what was not told
+//	GET, POST /api/v1/silences       those that hold; one more: {matchers, author, comment, for}
+//	DELETE /api/v1/silences/{id}     ends one
 //	GET /api/v1/quarantine     ?limit=; refused messages
 //
 // What lies under /api wants `Authorization: Bearer TOKEN`, the token of endpoint.json.
@@ -31,6 +35,17 @@ type Reader interface {
 	Runs(ctx context.Context, f store.RunFilter) (any, error)
 	Run(ctx context.Context, project, id string) (any, error)
 	Quarantine(ctx context.Context, limit int) (RefusedList, error)
+	Alerter
+}
+
+// Alerter gives the documents on who was told, and takes silences. Silence returns a
+// *WrongError when what is wanted is at fault.
+type Alerter interface {
+	Alerts(ctx context.Context, project, run string, limit int) (any, error)
+	Routing(ctx context.Context, project, run string) (any, error)
+	Silences(ctx context.Context) (any, error)
+	Silence(ctx context.Context, w WantedSilence) (any, error)
+	EndSilence(ctx context.Context, id string) error
 }
 
 // Check is one thing that must answer before the daemon is ready.
@@ -71,6 +86,11 @@ func New(o Options) http.Handler {
 	s.get("/metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 	s.get("/api/v1/runs", s.guarded(s.runs))
 	s.get("/api/v1/runs/{id}", s.guarded(s.run))
+	s.get("/api/v1/runs/{id}/routing", s.guarded(s.routing))
+	s.get("/api/v1/alerts", s.guarded(s.alerts))
+	s.get("/api/v1/silences", s.guarded(s.silences))
+	s.mux.Handle("POST /api/v1/silences", s.guarded(s.silence))
+	s.mux.Handle("DELETE /api/v1/silences/{id}", s.guarded(s.endSilence))
 	s.get("/api/v1/quarantine", s.guarded(s.quarantine))
 	s.get("/{$}", http.HandlerFunc(s.page))
 	s.get("/runs/{id}", http.HandlerFunc(s.page)) // where the links in messages lead

@@ -25,6 +25,8 @@ const token = "t0ps3cret"
 
 // reader is a Reader of function fields.
 type reader struct {
+	web.Alerter
+
 	filter store.RunFilter
 	err    error
 }

@@ -1,0 +1,97 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+const (
+	// alertsLimit is how many messages are listed unless asked otherwise.
+	alertsLimit = 100
+	// maxWish bounds a request's body in bytes.
+	maxWish = 16 << 10
+)
+
+// WantedSilence is the body of POST /api/v1/silences.
+type WantedSilence struct {
+	Matchers []string `json:"matchers"`
+	Author   string   `json:"author"`
+	Comment  string   `json:"comment"`
+	For      string   `json:"for"` // 30m, 2h
+}
+
+// Span returns how long the silence is to hold, or a *WrongError.
+func (w WantedSilence) Span() (time.Duration, error) {
+	d, err := time.ParseDuration(w.For)
+	if err != nil {
+		return 0, &WrongError{Err: errors.New("for is a time span such as 30m or 2h")}
+	}
+	return d, nil
+}
+
+// WrongError says what is wrong with what was asked.
+type WrongError struct{ Err error }
+
+func (e *WrongError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *WrongError) Unwrap() error { return e.Err }
+
+func (s *server) alerts(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	project, limit, ok := s.query(w, q, alertsLimit)
+	if !ok {
+		return
+	}
+	run := q.Get("run")
+	if run != "" && !contract.ValidName(run) {
+		problem(w, http.StatusBadRequest, "a run's id has 1 to 64 letters, digits, - and _")
+		return
+	}
+	v, err := s.o.Reader.Alerts(r.Context(), project, run, limit)
+	s.reply(w, r, v, err)
+}
+
+func (s *server) routing(w http.ResponseWriter, r *http.Request) {
+	project, _, ok := s.query(w, r.URL.Query(), 0)
+	if !ok {
+		return
+	}
+	v, err := s.o.Reader.Routing(r.Context(), project, r.PathValue("id"))
+	s.reply(w, r, v, err)
+}
+
+func (s *server) silences(w http.ResponseWriter, r *http.Request) {
+	v, err := s.o.Reader.Silences(r.Context())
+	s.reply(w, r, v, err)
+}
+
+func (s *server) silence(w http.ResponseWriter, r *http.Request) {
+	var wish WantedSilence
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxWish))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&wish); err != nil {
+		problem(w, http.StatusBadRequest, "want JSON with matchers, author, comment and for")
+		return
+	}
+	v, err := s.o.Reader.Silence(r.Context(), wish)
+	if wrong, ok := errors.AsType[*WrongError](err); ok {
+		problem(w, http.StatusBadRequest, wrong.Error())
+		return
+	}
+	s.reply(w, r, v, err)
+}
+
+func (s *server) endSilence(w http.ResponseWriter, r *http.Request) {
+	err := s.o.Reader.EndSilence(r.Context(), r.PathValue("id"))
+	if errors.Is(err, store.ErrNotFound) {
+		problem(w, http.StatusNotFound, "there is no such silence, or it has ended")
+		return
+	}
+	s.reply(w, r, map[string]string{"id": r.PathValue("id"), "state": "ended"}, err)
+}

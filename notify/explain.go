@@ -1,0 +1,115 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// Explanation says who would hear of one finding, and who would not, and why.
+type Explanation struct {
+	Finding store.Finding
+	// Supposed is true where the run has no such finding: it is asked what if.
+	Supposed bool
+	Heard    []Hearing
+	Passed   []Passed // routes that were looked at and do not match
+}
+
+// Hearing is one route that a finding takes.
+type Hearing struct {
+	Route    string // where it stands in the config
+	Receiver string
+	Channels []string // empty: the route leads to nobody
+	Group    map[string]string
+	Wait     time.Duration
+	Why      string    // what keeps it back now; empty: nothing
+	Until    time.Time // when that is looked at again
+}
+
+// Passed is one route that a finding does not take.
+type Passed struct {
+	Route string
+	Why   string // the matcher that does not hold
+}
+
+// Explain says who would hear of the findings of a run at a time, silences being those that
+// hold then. Of a run without findings it says what would be, were there one of each severity.
+func (n *Notifier) Explain(run store.Run, findings []store.Finding, silences []store.Silence, now time.Time) ([]Explanation, error) {
+	supposed := len(findings) == 0
+	if supposed {
+		for _, severity := range []detectors.Severity{detectors.SeverityWarning, detectors.SeverityCritical} {
+			findings = append(findings, store.Finding{RunPK: run.PK, Finding: detectors.Finding{Severity: severity}})
+		}
+	}
+	h := &holder{n: n, now: now, silences: silences, findings: func(context.Context, int64) ([]store.Finding, error) { return findings, nil }}
+	var out []Explanation
+	for _, f := range findings {
+		e := Explanation{Finding: f, Supposed: supposed}
+		about := store.RunFinding{Run: run, Finding: f}
+		s := subjectOf(about)
+		for _, r := range n.routesOf(s) {
+			held, err := h.of(context.Background(), r.receiver, about)
+			if err != nil {
+				return nil, err
+			}
+			hearing := Hearing{Route: r.path, Receiver: r.receiver, Channels: n.channelsOf(r.receiver), Why: held.why, Until: held.until}
+			if r.receiver != logReceiver {
+				hearing.Group, hearing.Wait = r.labels(s), r.wait
+			}
+			e.Heard = append(e.Heard, hearing)
+		}
+		if s.severity.Rank() < detectors.SeverityWarning.Rank() {
+			e.Passed = append(e.Passed, Passed{"route", "information goes to the log alone"})
+		} else {
+			e.Passed = n.root.passed(s)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// passed returns the routes that s is held against and does not take.
+func (n *node) passed(s subject) []Passed {
+	var out []Passed
+	for _, child := range n.children {
+		taken := true
+		for _, m := range child.matchers {
+			if !m.holds(s) {
+				out, taken = append(out, Passed{child.path, fmt.Sprintf("%s does not hold: it is %q", m, s.values(m.key))}), false
+				break
+			}
+		}
+		if !taken {
+			continue
+		}
+		out = append(out, child.passed(s)...)
+		if !child.goesOn {
+			break
+		}
+	}
+	return out
+}
+
+// NewSilence returns a silence, or says what is wrong with it. Now is when it is made.
+func NewSilence(matchers []string, author, comment string, now time.Time, during time.Duration) (store.Silence, error) {
+	switch {
+	case len(matchers) == 0:
+		return store.Silence{}, fmt.Errorf("a silence without matchers would keep everything back: give one such as kind=plateau or run=%q", "ID")
+	case during <= 0:
+		return store.Silence{}, errors.New("a silence ends after a time such as 30m, 2h or 1d")
+	case author == "":
+		return store.Silence{}, errors.New("a silence needs an author")
+	}
+	if _, err := matchersOf(nil, matchers); err != nil {
+		return store.Silence{}, err
+	}
+	return store.Silence{
+		ID: uuid.NewString(), Matchers: matchers, Author: author, Comment: comment, CreatedAt: now, StartsAt: now, EndsAt: now.Add(during),
+	}, nil
+}
