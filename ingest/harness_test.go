@@ -242,6 +242,8 @@ func (toTeam) Announce(_ store.Run, event store.MessageEvent, f store.Finding, n
 	}}, nil
 }
 
+func (toTeam) Ended(store.Run, time.Time) []store.Message { return nil }
+
 func (toTeam) Stored() {}
 
 // lines collects what was logged.

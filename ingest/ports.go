@@ -46,9 +46,11 @@ type Policy interface {
 
 // Announcer says who is told of a change. notify implements it. Announce has no side
 // effects; its messages are queued, and the groups joined, in the transaction that stores
-// the finding. Stored is called when groups were joined in one that is committed.
+// the finding. Ended gives the messages about a run that has just ended, or was lost; they
+// are queued in the transaction that says so. Stored is called when groups were joined in one that is committed.
 type Announcer interface {
 	Announce(run store.Run, event store.MessageEvent, f store.Finding, now time.Time) ([]store.Message, []store.Join)
+	Ended(run store.Run, now time.Time) []store.Message
 	Stored()
 }
 

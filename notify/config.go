@@ -37,6 +37,9 @@ type Receiver struct {
 	Webhook *Webhook `yaml:"webhook"`
 	// SendResolved is whether it is told that all is well again, true unless set.
 	SendResolved *bool `yaml:"send_resolved"`
+	// RunEnded names the ends of runs that are told, of whatever run: completed, stopped,
+	// failed, interrupted, lost. Unset: none.
+	RunEnded []string `yaml:"run_ended"`
 }
 
 // Slack is either an incoming webhook or a bot with a channel.

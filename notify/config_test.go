@@ -104,6 +104,7 @@ func TestResolveReadsRealFiles(t *testing.T) {
 func TestValidateNamesThePath(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
+		`receivers: [{name: a, run_ended: [failed, dead]}]`:                                      `receivers[0].run_ended[1]: "dead" is none of completed`,
 		`route: {mute_times: [nights]}`:                                                          `route.mute_times: there is no "nights"`,
 		`time_intervals: [{name: a, from: "TZ=0", to: "@daily"}]`:                                "time_intervals[0]: from:",
 		`time_intervals: [{name: a, from: "@hourly", to: "@daily", zone: Mars}]`:                 `time zone "Mars"`,

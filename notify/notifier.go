@@ -38,6 +38,7 @@ type Options struct {
 type Notifier struct {
 	root      *node
 	inhibit   []inhibition
+	ends      []endings
 	receivers map[string][]*line // by name; lines in the order slack, email, webhook
 	o         Options
 	secrets   []secret.Value // all of the config, kept out of every error
@@ -83,6 +84,7 @@ func New(c Config, o Options) (*Notifier, error) {
 			l.resolved = r.SendResolved == nil || *r.SendResolved
 		}
 		n.receivers[r.Name] = lines
+		n.ends = append(n.ends, endings{r.Name, r.RunEnded})
 	}
 	return n, nil
 }

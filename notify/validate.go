@@ -95,6 +95,11 @@ func (v *validation) receiver(path string, r *Receiver) {
 		v.bad(path+".name", "%q is there twice", r.Name)
 	}
 	v.names[r.Name] = true
+	for i, state := range r.RunEnded {
+		if !slices.Contains(endedStates, state) {
+			v.bad(fmt.Sprintf("%s.run_ended[%d]", path, i), "%q is none of %s", state, strings.Join(endedStates, ", "))
+		}
+	}
 	if r.Slack != nil {
 		v.slack(path+".slack", r.Slack)
 	}
