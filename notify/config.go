@@ -49,10 +49,13 @@ type Slack struct {
 	Token          secret.Value `yaml:"token"`
 	TokenFile      string       `yaml:"token_file"`
 	Channel        string       `yaml:"channel"` // "#name" or id
-	// AppToken opens the socket by which buttons answer; nothing uses it yet.
+	// AppToken opens the socket by which buttons answer; without it there are none.
 	AppToken     secret.Value `yaml:"app_token"`
 	AppTokenFile string       `yaml:"app_token_file"`
-	APIURL       string       `yaml:"api_url"` // of a stand-in; empty: Slack
+	// Allow are the ids (U…) of those who may press the buttons; empty: the members of the
+	// channel.
+	Allow  []string `yaml:"allow"`
+	APIURL string   `yaml:"api_url"` // of a stand-in; empty: Slack
 }
 
 // Email is a list of recipients and the server that takes their mail.

@@ -42,7 +42,8 @@ type Notifier struct {
 	receivers map[string][]*line // by name; lines in the order slack, email, webhook
 	o         Options
 	secrets   []secret.Value // all of the config, kept out of every error
-	stored    chan struct{}  // has room for one: groups are to be looked at
+	listeners []slack.ListenOptions
+	stored    chan struct{} // has room for one: groups are to be looked at
 }
 
 // line is one channel of one receiver.
@@ -100,13 +101,14 @@ func (n *Notifier) lines(r Receiver) ([]*line, error) {
 	var out []*line
 	if s := r.Slack; s != nil {
 		c, err := slack.New(slack.Options{
-			WebhookURL: s.WebhookURL, Token: s.Token, Channel: s.Channel, APIURL: s.APIURL,
+			WebhookURL: s.WebhookURL, Token: s.Token, Channel: s.Channel, APIURL: s.APIURL, Buttons: s.AppToken != "",
 			HTTPClient: n.o.HTTPClient, Log: n.o.Log,
 		})
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, n.line(channelSlack, c, slack.Timeout))
+		n.listen(s)
 	}
 	if e := r.Email; e != nil {
 		c, err := email.New(email.Options{To: e.To, From: e.From, SMTP: e.SMTP, Log: n.o.Log})

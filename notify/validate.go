@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/mail"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -126,12 +127,20 @@ func (v *validation) slack(path string, s *Slack) {
 	if hook && (s.AppToken != "" || s.AppTokenFile != "") {
 		v.bad(path+".app_token", "only with token: an incoming webhook cannot be answered")
 	}
+	for i, id := range s.Allow {
+		if !userID.MatchString(id) {
+			v.bad(fmt.Sprintf("%s.allow[%d]", path, i), "%.40q is not the id of a person: it begins with U and stands in the profile, under the dots", id)
+		}
+	}
 	v.address(path+".webhook_url", s.WebhookURL)
 	v.address(path+".api_url", secret.Value(s.APIURL))
 	if t := s.Token.Reveal(); t != "" && pending(s.Token) == "" && strings.ContainsAny(t, " \t\r\n") {
 		v.bad(path+".token", "has a space or a line end in it")
 	}
 }
+
+// userID is what Slack calls a person.
+var userID = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
 
 func (v *validation) email(path string, e *Email) {
 	if len(e.To) == 0 {

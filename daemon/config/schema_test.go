@@ -74,6 +74,7 @@ var docs = map[string]object{
 	"receivers[].slack.channel":          {"description": "Where the bot posts: \"#name\" or an id."},
 	"receivers[].slack.app_token":        {"description": "Token of the app, for buttons."},
 	"receivers[].slack.app_token_file":   {"description": "File that holds the token of the app."},
+	"receivers[].slack.allow":            {"description": "Ids (U…) of those who may press the buttons; empty: the members of the channel."},
 	"receivers[].slack.api_url":          {"description": "Address of a stand-in for Slack."},
 	"receivers[].email":                  {"description": "E-mail."},
 	"receivers[].email.to":               {"description": "Recipients."},
@@ -357,7 +358,7 @@ func TestTheSampleLoads(t *testing.T) {
 func TestTheSamplesExamplesLoad(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(uncommented(t), "smtp_file: /etc/epochwatch/smtp", "smtp: smtp://mail.example.org:587", 1)
-	c := parse(t, text, "PGPASSWORD", "p", "SLACK_TOKEN", "xoxb-1", "WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "SMTP_PASSWORD", "s")
+	c := parse(t, text, "PGPASSWORD", "p", "SLACK_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "SMTP_PASSWORD", "s")
 	require.Len(t, c.NATS.URLs, 3)
 	require.Equal(t, "/var/lib/epochwatch", c.Data)
 	require.Equal(t, 4, c.Control.MaxCuts)

@@ -1,0 +1,76 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/epochwatch/epochwatch/notify/slack"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// silencer is what muting needs of a store.Store.
+type silencer interface {
+	AddSilence(ctx context.Context, s store.Silence) error
+}
+
+// answers does what people press under messages.
+type answers struct {
+	silences silencer
+	// do asks for an action (approve, decline, revert, stop) on a command of a run in a
+	// person's name; nil where nothing takes such wishes.
+	do func(ctx context.Context, project, run, action, command, by string) error
+}
+
+var _ slack.Daemon = answers{}
+
+func (a answers) ask(ctx context.Context, run slack.Run, action, command, by string) error {
+	if a.do == nil {
+		return &slack.RefusedError{Reason: "this daemon takes no such wishes"}
+	}
+	return a.do(ctx, run.Project, run.ID, action, command, by)
+}
+
+// Approve implements slack.Daemon.
+func (a answers) Approve(ctx context.Context, run slack.Run, command, by string) error {
+	return a.ask(ctx, run, "approve", command, by)
+}
+
+// Decline implements slack.Daemon.
+func (a answers) Decline(ctx context.Context, run slack.Run, command, by string) error {
+	return a.ask(ctx, run, "decline", command, by)
+}
+
+// Revert implements slack.Daemon.
+func (a answers) Revert(ctx context.Context, run slack.Run, command, by string) error {
+	return a.ask(ctx, run, "revert", command, by)
+}
+
+// Stop implements slack.Daemon.
+func (a answers) Stop(ctx context.Context, run slack.Run, by string) error {
+	return a.ask(ctx, run, "stop", "", by)
+}
+
+// Silence implements slack.Daemon.
+func (a answers) Silence(ctx context.Context, m slack.Mute, by string) error {
+	now := time.Now().UTC()
+	s := store.Silence{
+		ID: uuid.NewString(), Author: by, Comment: "muted in Slack", CreatedAt: now, StartsAt: now, EndsAt: m.Until.UTC(),
+		Matchers: []string{"project=" + strconv.Quote(m.Run.Project)},
+	}
+	if m.Run.ID != "" {
+		s.Matchers = append(s.Matchers, "run="+strconv.Quote(m.Run.ID))
+	}
+	if m.Kind != "" {
+		s.Matchers = append(s.Matchers, "kind="+strconv.Quote(m.Kind))
+	}
+	if err := a.silences.AddSilence(ctx, s); err != nil {
+		return fmt.Errorf("mute: %w", err)
+	}
+	return nil
+}
+
+func (r *running) answers() answers { return answers{silences: r.store} }

@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/epochwatch/epochwatch/notify/slack"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+type silences []store.Silence
+
+func (s *silences) AddSilence(_ context.Context, added store.Silence) error {
+	*s = append(*s, added)
+	return nil
+}
+
+func TestAPressBecomesASilence(t *testing.T) {
+	t.Parallel()
+	var kept silences
+	a := answers{silences: &kept}
+	until := time.Now().Add(time.Hour)
+	require.NoError(t, a.Silence(t.Context(), slack.Mute{Run: slack.Run{Project: "vision", ID: "r1"}, Until: until}, "anna (slack U1)"))
+	require.NoError(t, a.Silence(t.Context(), slack.Mute{Run: slack.Run{Project: "vision"}, Kind: "plateau", Until: until}, "anna (slack U1)"))
+	require.Equal(t, []string{`project="vision"`, `run="r1"`}, kept[0].Matchers)
+	require.Equal(t, []string{`project="vision"`, `kind="plateau"`}, kept[1].Matchers)
+	require.Equal(t, "anna (slack U1)", kept[0].Author)
+	require.True(t, kept[0].EndsAt.Equal(until))
+	require.NotEqual(t, kept[0].ID, kept[1].ID)
+}
+
+func TestAWishGoesToTheRunInThePersonsName(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	a := answers{do: func(_ context.Context, project, run, action, command, by string) error {
+		asked = []string{project, run, action, command, by}
+		return nil
+	}}
+	run := slack.Run{Project: "vision", ID: "r1"}
+	require.NoError(t, a.Approve(t.Context(), run, "c1", "anna"))
+	require.Equal(t, []string{"vision", "r1", "approve", "c1", "anna"}, asked)
+	require.NoError(t, a.Stop(t.Context(), run, "anna"))
+	require.Equal(t, []string{"vision", "r1", "stop", "", "anna"}, asked)
+	var refused *slack.RefusedError
+	require.ErrorAs(t, answers{}.Revert(t.Context(), run, "c1", "anna"), &refused)
+}
