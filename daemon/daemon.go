@@ -104,6 +104,7 @@ type running struct {
 	store    store.Store
 	bus      *bus.Bus
 	notifier *notify.Notifier
+	actor    Actor
 }
 
 // Run starts the daemon and returns when ctx ended, everything having been stopped, or

@@ -99,13 +99,15 @@ func (r *running) startIngest(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("receivers: %w", err)
 	}
+	policy := control.New(r.cfg.Control)
 	service, err := ingest.New(ingest.Options{
-		Store: r.store, Policy: control.New(r.cfg.Control), Announcer: r.notifier, Sender: r.bus, Observer: progress{log: r.log},
+		Store: r.store, Policy: policy, Announcer: r.notifier, Sender: r.bus, Observer: progress{log: r.log},
 		Detectors: r.detectors, Metrics: ingest.NewMetrics(r.registry), Log: r.log,
 	})
 	if err != nil {
 		return fmt.Errorf("ingest: %w", err)
 	}
+	r.actor = Actor{Runs: service, Control: policy}
 	run := []func(context.Context) error{service.Watch}
 	for _, c := range r.bus.Consumers() {
 		run = append(run, func(ctx context.Context) error { return service.Work(ctx, c) })
@@ -137,7 +139,7 @@ func (r *running) serveHTTP(context.Context) error {
 	url, loopback := reachable(r.listener)
 	server := &http.Server{
 		Handler: web.New(web.Options{
-			Reader: Reader{Store: r.store, Detectors: r.detectors, Notifier: r.notifier}, Token: secret.Value(r.token), Gatherer: r.registry, Loopback: loopback,
+			Reader: Reader{Store: r.store, Detectors: r.detectors, Notifier: r.notifier}, Actor: r.actor, Token: secret.Value(r.token), Gatherer: r.registry, Loopback: loopback,
 			Checks: []web.Check{{Name: "store", Do: r.store.Ping}, {Name: "broker", Do: r.bus.Ready}},
 			Page:   web.Page{Version: r.o.Version, NATS: r.bus.URL(), Data: r.folder.Dir()}, Log: r.log,
 		}),

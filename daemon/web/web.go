@@ -10,6 +10,9 @@
 //	GET /api/v1/alerts         ?project=&run=&limit=; messages with each attempt, and what was not told
 //	GET, POST /api/v1/silences       those that hold; one more: {matchers, author, comment, for}
 //	DELETE /api/v1/silences/{id}     ends one
+//	POST /api/v1/runs/{id}/commands
+//	                           ?project=; a control.Wish as JSON: approve, decline, set, revert
+//	                           or stop; answers with the command as the run's document has it
 //	GET /api/v1/quarantine     ?limit=; refused messages
 //
 // What lies under /api wants `Authorization: Bearer TOKEN`, the token of endpoint.json.
@@ -57,6 +60,7 @@ type Check struct {
 // Options are what the handler is made of.
 type Options struct {
 	Reader   Reader
+	Actor    Actor // nil: runs cannot be changed over HTTP
 	Checks   []Check
 	Token    secret.Value
 	Gatherer prometheus.Gatherer
@@ -91,6 +95,9 @@ func New(o Options) http.Handler {
 	s.get("/api/v1/silences", s.guarded(s.silences))
 	s.mux.Handle("POST /api/v1/silences", s.guarded(s.silence))
 	s.mux.Handle("DELETE /api/v1/silences/{id}", s.guarded(s.endSilence))
+	if o.Actor != nil {
+		s.post("/api/v1/runs/{id}/commands", s.guarded(s.act))
+	}
 	s.get("/api/v1/quarantine", s.guarded(s.quarantine))
 	s.get("/{$}", http.HandlerFunc(s.page))
 	s.get("/runs/{id}", http.HandlerFunc(s.page)) // where the links in messages lead
@@ -106,6 +113,15 @@ func (s *server) get(path string, h http.Handler) {
 	s.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD")
 		problem(w, http.StatusMethodNotAllowed, "this can only be read, with GET")
+	})
+}
+
+// post registers a handler for POST, and a refusal of every other method.
+func (s *server) post(path string, h http.Handler) {
+	s.mux.Handle("POST "+path, h)
+	s.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", "POST")
+		problem(w, http.StatusMethodNotAllowed, "this is asked for with POST")
 	})
 }
 

@@ -49,16 +49,17 @@ func (r *reader) Quarantine(_ context.Context, limit int) (web.RefusedList, erro
 
 type server struct {
 	reader *reader
+	actor  *actor
 	broken error
 	h      http.Handler
 }
 
 func setup(loopback bool) *server {
-	s := &server{reader: &reader{}}
+	s := &server{reader: &reader{}, actor: &actor{}}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "epochwatch_test"}))
 	s.h = web.New(web.Options{
-		Reader: s.reader, Token: token, Gatherer: reg, Loopback: loopback,
+		Reader: s.reader, Actor: s.actor, Token: token, Gatherer: reg, Loopback: loopback,
 		Page: web.Page{Version: "1.2.3", NATS: "nats://127.0.0.1:4222", Data: "/data/<here>"},
 		Checks: []web.Check{
 			{Name: "store", Do: func(context.Context) error { return s.broken }},

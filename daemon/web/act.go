@@ -1,0 +1,64 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/epochwatch/epochwatch/daemon/control"
+	"github.com/epochwatch/epochwatch/ingest"
+	"github.com/epochwatch/epochwatch/ingest/contract"
+)
+
+// Actor does what a person asks of a run. Act returns what became of the command, which
+// marshals to one of a run's commands. Its errors are *control.RefusedError,
+// ingest.ErrSameCause and those of store.Store.
+type Actor interface {
+	Act(ctx context.Context, project, run string, w control.Wish) (any, error)
+}
+
+// act takes a wish: a JSON object of control.Wish.
+func (s *server) act(w http.ResponseWriter, r *http.Request) {
+	project, _, ok := s.query(w, r.URL.Query(), 0)
+	if !ok {
+		return
+	}
+	id := r.PathValue("id")
+	if !contract.ValidName(id) {
+		problem(w, http.StatusBadRequest, "a run's id has 1 to 64 letters, digits, - and _")
+		return
+	}
+	// A form of a page elsewhere cannot send this type.
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		problem(w, http.StatusUnsupportedMediaType, "send Content-Type: application/json")
+		return
+	}
+	var wish control.Wish
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxWish))
+	d.DisallowUnknownFields() // a word misspelt must not change what is done
+	if err := d.Decode(&wish); err != nil {
+		problem(w, http.StatusBadRequest, "the body is no wish: "+err.Error())
+		return
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		problem(w, http.StatusBadRequest, "the body is no wish: there is more behind it")
+		return
+	}
+	if err := wish.Validate(); err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	done, err := s.o.Actor.Act(r.Context(), project, id, wish)
+	var refused *control.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		problem(w, http.StatusUnprocessableEntity, refused.Reason)
+	case errors.Is(err, ingest.ErrSameCause):
+		problem(w, http.StatusUnprocessableEntity, "the same was asked at this moment of the run already; ask again when its next epoch has ended")
+	default:
+		s.reply(w, r, done, err)
+	}
+}
