@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/epochwatch/epochwatch/daemon/control"
 	"github.com/epochwatch/epochwatch/daemon/report"
 	"github.com/epochwatch/epochwatch/daemon/web"
 	"github.com/epochwatch/epochwatch/internal/secret"
@@ -33,13 +34,13 @@ type client struct {
 	http  *http.Client
 }
 
-func newClient(base, token string) (*client, error) {
+func newClient(base, token string) *client {
 	return &client{
 		base: strings.TrimRight(base, "/"), token: secret.Value(token),
 		http: &http.Client{Timeout: askWithin, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // the token is for this host alone
 		}},
-	}, nil
+	}
 }
 
 // Close lets go of connections.
@@ -77,6 +78,22 @@ func (c *client) Run(ctx context.Context, project, id string) (any, error) {
 func (c *client) Quarantine(ctx context.Context, limit int) (web.RefusedList, error) {
 	var out web.RefusedList
 	err := c.ask(ctx, "/api/v1/quarantine", url.Values{"limit": {strconv.Itoa(limit)}}, &out)
+	return out, err
+}
+
+// Act asks for a wish and returns the command that came of it; a *control.RefusedError where
+// the run stays as it is.
+func (c *client) Act(ctx context.Context, project, id string, w control.Wish) (report.Command, error) {
+	q := url.Values{}
+	if project != "" {
+		q.Set("project", project)
+	}
+	body, err := json.Marshal(w)
+	if err != nil {
+		return report.Command{}, fmt.Errorf("write the wish: %w", err)
+	}
+	var out report.Command
+	err = c.request(ctx, http.MethodPost, "/api/v1/runs/"+url.PathEscape(id)+"/commands", q, bytes.NewReader(body), &out)
 	return out, err
 }
 
@@ -164,6 +181,9 @@ func (c *client) request(ctx context.Context, method, path string, q url.Values,
 		return fmt.Errorf("ask the daemon at %s: %w", c.base, err)
 	}
 	r.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	if body != http.NoBody {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	a, err := c.http.Do(r)
 	if err != nil {
 		if u, ok := errors.AsType[*url.Error](err); ok {
@@ -196,6 +216,8 @@ func (c *client) refused(status int, body []byte) error {
 		return store.ErrNotFound
 	case http.StatusConflict:
 		return store.ErrAmbiguous
+	case http.StatusUnprocessableEntity:
+		return &control.RefusedError{Reason: p.Detail}
 	case http.StatusUnauthorized:
 		return fmt.Errorf("the daemon at %s refuses the token: give its own with EPOCHWATCH_TOKEN, or name its data folder with --data", c.base)
 	}

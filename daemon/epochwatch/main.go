@@ -47,6 +47,7 @@ run while it is still running.
   epochwatch up                      start the daemon; then train with callbacks=[EpochWatch()]
   epochwatch runs                    what was trained
   epochwatch runs show ID            one run: epochs, findings, cuts, messages
+  epochwatch lr show ID              changes of its learning rate: approve, decline, set, revert
   epochwatch diagnose training.log   what a log says; needs no daemon
 
 Exit codes: 0 fine; 1 the answer is no (something is left, wrong, or not there); 2 bad input;
@@ -67,6 +68,8 @@ func commands() []*cobra.Command {
 		newUpCommand(),
 		newDiagnoseCommand(),
 		newRunsCommand(),
+		newLRCommand(),
+		newStopCommand(),
 		newSyncCommand(),
 		newBacktestCommand(),
 		newReplayCommand(),

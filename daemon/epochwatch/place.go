@@ -69,9 +69,32 @@ func (p *place) open(ctx context.Context) (source, error) {
 		return nil, err
 	}
 	if live && e.HTTP != "" {
-		return newClient(e.HTTP, e.Token)
+		return newClient(e.HTTP, e.Token), nil
 	}
 	return p.direct(ctx)
+}
+
+// daemon returns the daemon that was named, or that holds the data folder: what changes a run
+// can only be asked of one.
+func (p *place) daemon() (*client, error) {
+	if address := p.api(); address != "" {
+		return p.remote(address)
+	}
+	if p.store != "" {
+		return nil, usagef("--store: only a daemon reaches a live run; name it with --url or --data")
+	}
+	dir, err := p.dir()
+	if err != nil {
+		return nil, err
+	}
+	e, live, err := folder.ReadEndpoint(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !live || e.HTTP == "" {
+		return nil, fmt.Errorf("no daemon runs on %s, and only one reaches a live run: start it with epochwatch up, or name another with --url or --data", dir)
+	}
+	return newClient(e.HTTP, e.Token), nil
 }
 
 // api is the address of the API where one was named; empty where none was.
@@ -82,7 +105,7 @@ func (p *place) api() string {
 	return p.url
 }
 
-func (p *place) remote(address string) (source, error) {
+func (p *place) remote(address string) (*client, error) {
 	if !isHTTP(address) {
 		return nil, usagef("--url: runs are read over HTTP: want http://host:port, as endpoint.json has it under \"http\"")
 	}
@@ -95,7 +118,7 @@ func (p *place) remote(address string) (source, error) {
 		token = u.User.Username()
 		u.User = nil
 	}
-	return newClient(u.String(), token)
+	return newClient(u.String(), token), nil
 }
 
 // direct opens the store for reading.

@@ -70,11 +70,8 @@ func newShowCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := args[0]
-			if err := checkProject(project); err != nil {
+			if err := checkRun(id, project); err != nil {
 				return err
-			}
-			if !contract.ValidName(id) {
-				return usagef("%.80q is not the id of a run: ids have 1 to 64 letters, digits, - and _; see epochwatch runs", id)
 			}
 			s, err := p.open(cmd.Context())
 			if err != nil {
@@ -110,6 +107,17 @@ func of(project string) string {
 		return ""
 	}
 	return " in project " + project
+}
+
+// checkRun refuses what cannot be the id of a run, or a project.
+func checkRun(id, project string) error {
+	if err := checkProject(project); err != nil {
+		return err
+	}
+	if !contract.ValidName(id) {
+		return usagef("%.80q is not the id of a run: ids have 1 to 64 letters, digits, - and _; see epochwatch runs", id)
+	}
+	return nil
 }
 
 func checkProject(name string) error {
