@@ -15,8 +15,9 @@ const Version = 1
 // Payload is the body, in the outer form that Standard Webhooks recommends. Numbers that
 // are not finite are the strings "NaN", "Infinity" and "-Infinity".
 type Payload struct {
-	Version   int       `json:"version"`
-	Type      string    `json:"type"`      // finding.firing or finding.resolved
+	Version int `json:"version"`
+	// Type is finding.firing, finding.update, finding.resolved, run.ended or digest.
+	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"` // when the message was made, the same for each try
 	Data      Data      `json:"data"`
 }
@@ -24,13 +25,44 @@ type Payload struct {
 // Data is what a message speaks of: the objects of `epochwatch runs show --json`, and the
 // words a person would read.
 type Data struct {
-	ID       string    `json:"id"` // as webhook-id
-	Receiver string    `json:"receiver"`
-	Subject  string    `json:"subject"`
-	Text     string    `json:"text"`
-	Link     string    `json:"link,omitempty"`
+	ID       string `json:"id"` // as webhook-id
+	Receiver string `json:"receiver"`
+	Subject  string `json:"subject"`
+	Text     string `json:"text"`
+	Link     string `json:"link,omitempty"`
+	// Repeat is true when nothing is new: the problem goes on.
+	Repeat bool `json:"repeat,omitempty"`
+	// Run heads the message; null in a digest. Finding is its most likely cause; null in a
+	// digest and at the end of a run.
+	Run     *Run     `json:"run"`
+	Finding *Finding `json:"finding"`
+	// Symptoms are the other findings of the run, Others the other runs it happened to.
+	Symptoms []Finding `json:"symptoms"`
+	Others   []Member  `json:"others"`
+	Commands []Command `json:"commands"`
+	Digest   *Digest   `json:"digest,omitempty"`
+}
+
+// Member is one more run that a message is about.
+type Member struct {
+	Run     Run     `json:"run"`
+	Finding Finding `json:"finding"`
+}
+
+// Digest is what happened between two times.
+type Digest struct {
+	Name    string      `json:"name"`
+	From    time.Time   `json:"from"`
+	To      time.Time   `json:"to"`
+	Ended   []DigestRun `json:"ended"`
+	Running []DigestRun `json:"running"`
+}
+
+// DigestRun is one run of a digest.
+type DigestRun struct {
 	Run      Run       `json:"run"`
-	Finding  Finding   `json:"finding"`
+	Epochs   int       `json:"epochs"`
+	Findings []Finding `json:"findings"`
 	Commands []Command `json:"commands"`
 }
 
@@ -81,18 +113,62 @@ type Command struct {
 func payloadOf(n notice.Notice) Payload {
 	s := notice.Tell(n)
 	d := Data{
-		ID: n.ID, Receiver: n.Receiver, Subject: s.Subject, Text: s.Text(), Link: n.Link,
-		Run: Run{
-			ID: n.Run.ID, Project: n.Run.Project, Name: n.Run.Name, Tags: orEmpty(n.Run.Tags),
-			Attempts: n.Run.Attempts, State: string(n.Run.State), StartedAt: n.Run.StartedAt.UTC(), EndedAt: n.Run.EndedAt,
-		},
-		Finding:  findingOf(n.Finding.ID, n.Finding.Finding),
-		Commands: []Command{},
+		ID: n.ID, Receiver: n.Receiver, Subject: s.Subject, Text: s.Text(), Link: n.Link, Repeat: n.Repeat,
+		Symptoms: findingsOf(n.Symptoms), Others: []Member{}, Commands: commandsOf(n.Commands),
 	}
-	for _, c := range n.Commands {
-		d.Commands = append(d.Commands, commandOf(c))
+	if n.Digest != nil {
+		g := n.Digest
+		d.Digest = &Digest{Name: g.Name, From: g.From.UTC(), To: g.To.UTC(), Ended: digestRuns(g.Ended), Running: digestRuns(g.Running)}
+	} else {
+		run := runOf(n.Run)
+		d.Run = &run
 	}
-	return Payload{Version: Version, Type: "finding." + string(n.Event), Timestamp: n.CreatedAt.UTC(), Data: d}
+	if n.Finding.Kind != "" {
+		f := findingOf(n.Finding.ID, n.Finding.Finding)
+		d.Finding = &f
+	}
+	for _, m := range n.Others {
+		d.Others = append(d.Others, Member{Run: runOf(m.Run), Finding: findingOf(m.Finding.ID, m.Finding.Finding)})
+	}
+	kind := "finding." + string(n.Event)
+	switch n.Event {
+	case store.MessageRunEnded:
+		kind = "run.ended"
+	case store.MessageDigest:
+		kind = "digest"
+	}
+	return Payload{Version: Version, Type: kind, Timestamp: n.CreatedAt.UTC(), Data: d}
+}
+
+func runOf(r store.Run) Run {
+	return Run{
+		ID: r.ID, Project: r.Project, Name: r.Name, Tags: orEmpty(r.Tags),
+		Attempts: r.Attempts, State: string(r.State), StartedAt: r.StartedAt.UTC(), EndedAt: r.EndedAt,
+	}
+}
+
+func digestRuns(runs []notice.DigestRun) []DigestRun {
+	out := []DigestRun{}
+	for _, r := range runs {
+		out = append(out, DigestRun{Run: runOf(r.Run), Epochs: r.Epochs, Findings: findingsOf(r.Findings), Commands: commandsOf(r.Commands)})
+	}
+	return out
+}
+
+func findingsOf(findings []store.Finding) []Finding {
+	out := []Finding{}
+	for _, f := range findings {
+		out = append(out, findingOf(f.ID, f.Finding))
+	}
+	return out
+}
+
+func commandsOf(commands []store.Command) []Command {
+	out := []Command{}
+	for _, c := range commands {
+		out = append(out, commandOf(c))
+	}
+	return out
 }
 
 func findingOf(id string, f detectors.Finding) Finding {
