@@ -2,12 +2,15 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/epochwatch/epochwatch/daemon/control"
+	"github.com/epochwatch/epochwatch/ingest"
 	"github.com/epochwatch/epochwatch/notify/slack"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -73,4 +76,24 @@ func (a answers) Silence(ctx context.Context, m slack.Mute, by string) error {
 	return nil
 }
 
-func (r *running) answers() answers { return answers{silences: r.store} }
+func (r *running) answers() answers { return answers{silences: r.store, do: r.wish} }
+
+// wish asks a run for something in a person's name.
+func (r *running) wish(ctx context.Context, project, run, action, command, by string) error {
+	_, err := r.actor.Act(ctx, project, run, control.Wish{Action: control.Action(action), Command: command, By: by})
+	return refusal(err)
+}
+
+// refusal tells what the person who pressed is to hear from what went wrong.
+func refusal(err error) error {
+	var refused *control.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return &slack.RefusedError{Reason: refused.Reason}
+	case errors.Is(err, store.ErrNotFound):
+		return &slack.RefusedError{Reason: "the daemon knows no such run"}
+	case errors.Is(err, ingest.ErrSameCause):
+		return &slack.RefusedError{Reason: ingest.ErrSameCause.Error()}
+	}
+	return err
+}

@@ -2,11 +2,15 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/epochwatch/epochwatch/daemon/control"
+	"github.com/epochwatch/epochwatch/ingest"
 	"github.com/epochwatch/epochwatch/notify/slack"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -46,4 +50,16 @@ func TestAWishGoesToTheRunInThePersonsName(t *testing.T) {
 	require.Equal(t, []string{"vision", "r1", "stop", "", "anna"}, asked)
 	var refused *slack.RefusedError
 	require.ErrorAs(t, answers{}.Revert(t.Context(), run, "c1", "anna"), &refused)
+}
+
+func TestWhatWhoPressedIsTold(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{&control.RefusedError{Reason: "it is applied by now"}, store.ErrNotFound, ingest.ErrSameCause} {
+		var refused *slack.RefusedError
+		require.ErrorAs(t, refusal(fmt.Errorf("act: %w", err)), &refused)
+		require.NotEmpty(t, refused.Reason)
+	}
+	away := errors.New("the database is away")
+	require.Equal(t, away, refusal(away))
+	require.NoError(t, refusal(nil))
 }
