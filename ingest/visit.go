@@ -336,7 +336,7 @@ func (v *visit) collect(c *store.Changes) {
 		}
 	}
 	c.Messages = append(c.Messages, v.messages...)
-	if v.svc.announcer != nil && v.was.State == store.StateRunning && v.run.State != store.StateRunning {
+	if v.svc.announcer != nil && v.run.State != v.was.State && v.run.State != store.StateRunning {
 		ended := v.run
 		ended.Attempts = len(v.attempts)
 		c.Messages = append(c.Messages, v.svc.announcer.Ended(ended, v.now)...)

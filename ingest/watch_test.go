@@ -3,6 +3,8 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -32,7 +34,10 @@ func newWatched(t *testing.T, o Options) *watched {
 	if o.Store == nil {
 		o.Store = w.st
 	}
-	o.Now, o.Sender, o.Announcer = w.clock.Now, w.sender, toTeam{}
+	o.Now, o.Sender = w.clock.Now, w.sender
+	if o.Announcer == nil {
+		o.Announcer = toTeam{}
+	}
 	w.Service = service(t, o)
 	w.watch = &watch{Service: w.Service, trouble: trouble{log: w.log}}
 	w.part = w.listening.join()
@@ -110,6 +115,33 @@ func TestASilentRunIsLostAndComesBack(t *testing.T) {
 	p = pictureOf(ctx, t, w.st, "r1")
 	require.Equal(t, store.StateRunning, p.Run.State)
 	require.Nil(t, p.Run.EndedAt)
+}
+
+// toldOfEnds tells of the ends of runs alone.
+type toldOfEnds struct{ toTeam }
+
+func (toldOfEnds) Announce(store.Run, store.MessageEvent, store.Finding, time.Time) ([]store.Message, []store.Join) {
+	return nil, nil
+}
+
+func (toldOfEnds) Ended(r store.Run, _ time.Time) []store.Message {
+	return []store.Message{{ID: fmt.Sprintf("%s %s of attempt %d", r.ID, r.State, r.Attempts), RunPK: r.PK, Event: store.MessageRunEnded}}
+}
+
+func TestTheEndsOfRunsAreToldAsTheyAreStored(t *testing.T) {
+	t.Parallel()
+	ctx, w := t.Context(), newWatched(t, Options{Announcer: toldOfEnds{}})
+	r := newTrainer("r1", first).started().epochs(0, 1).heartbeat().ended(contract.EndFailed)
+	deliver(ctx, t, w.Service, r.out[:2]...)
+	w.pass(t, 44*time.Second)
+	require.Empty(t, w.st.data.messages)
+	w.pass(t, 3*time.Second)
+	require.Equal(t, []string{"r1 lost of attempt 1"}, slices.Sorted(maps.Keys(w.st.data.messages)))
+	deliver(ctx, t, w.Service, r.out[2:]...)
+	deliver(ctx, t, w.Service, r.out...) // and all of it again
+	deliver(ctx, t, w.Service, newTrainer("r2", first).started().epochs(0, 1).ended(contract.EndCompleted).out...)
+	require.Equal(t, []string{"r1 failed of attempt 1", "r1 lost of attempt 1", "r2 completed of attempt 1"},
+		slices.Sorted(maps.Keys(w.st.data.messages)))
 }
 
 func TestARunIsNotLostWhileTheMachineSlept(t *testing.T) {

@@ -17,7 +17,7 @@ func TestMessagesSurviveTheMigrationToGroups(t *testing.T) {
 	ctx := t.Context()
 	db, err := sql.Open("sqlite", dsn(filepath.Join(t.TempDir(), "store.db"), "foreign_keys(ON)"))
 	require.NoError(t, err)
-	defer db.Close()
+	defer func() { require.NoError(t, db.Close()) }()
 	db.SetMaxOpenConns(1)
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, schema.SQLite(), goose.WithDisableGlobalRegistry(true))
 	require.NoError(t, err)
