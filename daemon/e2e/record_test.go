@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/epochwatch/epochwatch/daemon/report"
+	"github.com/epochwatch/epochwatch/ingest/contract"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -89,7 +90,7 @@ func (r *record) wrong(doc report.RunDocument, received []string) []string {
 	applied := 0
 	for _, c := range doc.Commands {
 		keys["command "+c.ID]++
-		if c.State == store.CommandApplied {
+		if c.State == store.CommandApplied && c.Kind != contract.KindStop {
 			applied++
 		}
 	}

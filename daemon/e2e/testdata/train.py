@@ -14,7 +14,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 import numpy as np
 
-from epochwatch import EpochWatch
+from epochwatch import Control, EpochWatch
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--run", required=True)
@@ -23,6 +23,7 @@ parser.add_argument("--epochs", type=int, default=40)
 parser.add_argument("--rate", type=float, default=0.05)
 parser.add_argument("--pause", type=float, default=0.05)
 parser.add_argument("--auto-lr", action="store_true")
+parser.add_argument("--ask", action="store_true")
 args = parser.parse_args()
 
 
@@ -70,7 +71,8 @@ model.compile(
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
 )
-watch = EpochWatch(project="e2e", run=args.run, auto_lr=args.auto_lr)
+control = Control(mode="ask", allow={"reduce_lr", "rollback", "stop"}) if args.ask else None
+watch = EpochWatch(project="e2e", run=args.run, auto_lr=args.auto_lr, control=control)
 model.fit(
     x,
     y,
