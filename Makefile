@@ -16,7 +16,7 @@ SEED ?= 1
 # Any other seed kills at other moments.
 export EPOCHWATCH_SEED ?= 1
 
-.PHONY: help build demo kill test test-go test-python lint check postgres clean
+.PHONY: help build demo kill test test-go test-python lint check postgres messages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ $(VENV)/.ready: python-callback/pyproject.toml
 
 $(GOLANGCI): tools/go.mod
 	cd tools && go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+messages: ## draw docs/messages.png anew; needs Chromium
+	scripts/messages/sheet
 
 clean: ## remove what was built
 	rm -rf bin .cache demo-data $(VENV)

@@ -86,6 +86,9 @@ func Tell(n Notice) Story {
 		}
 		s.Title = word + s.Title
 	}
+	if k := len(n.Others); k > 0 {
+		s.Run += " and " + count(k, "other run")
+	}
 	s.Subject = "[epochwatch] " + subjectRun(n) + ": " + s.Title
 	return s
 }
