@@ -56,7 +56,7 @@ func TestTheEndOfARunArrives(t *testing.T) {
 	calls, err := b.hook.Wait(ctx, 2)
 	require.NoError(t, err)
 	require.Len(t, calls, 2)
-	require.Contains(t, string(calls[1].Body), "run_ended")
+	require.Contains(t, string(calls[1].Body), `"type":"run.ended"`)
 	require.Contains(t, string(calls[1].Body), "lost")
 	messages, err := st.ListMessages(ctx, pk)
 	require.NoError(t, err)
