@@ -254,3 +254,49 @@ func TestTwoPeoplePressAtOnceOnPostgres(t *testing.T) {
 	t.Parallel()
 	pressed(t, postgresEngine(t).st)
 }
+
+// awayAtFirst is a broker that is away when the first command is sent.
+type awayAtFirst struct {
+	sends
+	tries int
+}
+
+func (a *awayAtFirst) SendCommand(ctx context.Context, c contract.Command) error {
+	if a.tries++; a.tries == 1 {
+		return errors.New("the broker is away")
+	}
+	return a.sends.SendCommand(ctx, c)
+}
+
+// brokerAway has the broker go away between the decision and its sending.
+func brokerAway(t *testing.T, st store.Store) {
+	t.Helper()
+	ctx, sender := t.Context(), &awayAtFirst{}
+	s := service(t, Options{Store: st, Sender: sender})
+	r := newTrainer("r1", first).started().epochs(0, 1, 0.9)
+	deliver(ctx, t, s, r.out...)
+	require.NoError(t, s.Act(ctx, "default", "r1", wish("ana")), "it is decided, and stored")
+	require.Empty(t, sender.all())
+	require.Equal(t, store.CommandSent, commandsOf(t, st, "r1")[0].State)
+	require.ErrorIs(t, s.Act(ctx, "default", "r1", wish("bob")), errOpen)
+
+	// Another daemon takes over, with nothing in memory: a sign of life brings the command.
+	other := service(t, Options{Store: st, Sender: sender})
+	deliver(ctx, t, other, r.heartbeat().out[3:]...)
+	require.Equal(t, []string{"ana3"}, sender.all())
+	deliver(ctx, t, other, r.answer("ana3", contract.OutcomeApplied, 2).answer("ana3", contract.OutcomeRefused, 2).heartbeat().out[4:]...)
+	require.Equal(t, []string{"ana3"}, sender.all(), "what is answered is not sent again")
+	all := commandsOf(t, st, "r1")
+	require.Len(t, all, 1)
+	require.Equal(t, store.CommandApplied, all[0].State, "the first answer counts")
+}
+
+func TestTheBrokerIsAwayInMidCommandOnSQLite(t *testing.T) {
+	t.Parallel()
+	brokerAway(t, sqliteEngine(t).st)
+}
+
+func TestTheBrokerIsAwayInMidCommandOnPostgres(t *testing.T) {
+	t.Parallel()
+	brokerAway(t, postgresEngine(t).st)
+}
