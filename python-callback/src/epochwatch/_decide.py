@@ -40,7 +40,7 @@ class Situation:
     barrier: str = ""
     """Why no rate of this model can be changed, where that is so."""
     reported: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """The rates told since the last change; under a schedule there are several."""
+    """The rates told since the last change, of those under a schedule, which moves by design."""
     levels: Mapping[str, float] = field(default_factory=dict)
     """What is in force of what commands set: a rate, or the factor of a schedule."""
     origins: Mapping[str, float] = field(default_factory=dict)

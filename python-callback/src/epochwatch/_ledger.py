@@ -125,7 +125,11 @@ class Ledger:
         return undo
 
     def moved(self, name: str) -> None:
-        """Somebody else has set another rate: what commands left is not put back."""
+        """Somebody else has set another rate: what commands left is not put back.
+
+        Nor is a command obeyed that was decided on a rate told before.
+        """
+        self.told[name] = self.told.get(name, [])[-1:]
         if self.record.force.pop(name, None) is not None:
             self._keep()
 

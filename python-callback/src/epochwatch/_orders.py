@@ -88,7 +88,12 @@ class Orders:
             rates=found,
             main=main,
             barrier=rates.barrier(model),
-            reported={name: tuple(told) for name, told in ledger.told.items()},
+            # A plain rate that is another than the command expects was set by somebody since.
+            reported={
+                held.name: tuple(ledger.told.get(held.name, ()))
+                for held in training
+                if is_schedule(getattr(held.inner, "_learning_rate", None))
+            },
             levels={held.name: rates.level(held) for held in training if held.name in record.force},
             origins=record.origins,
             done=record.done,
