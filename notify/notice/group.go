@@ -111,7 +111,7 @@ func ended(n Notice) Story {
 	if n.Finding.Kind != "" {
 		s.Also = append([]string{symptom(n)}, s.Also...)
 	}
-	if len(s.Also) == 0 {
+	if len(s.Also) == 0 && n.Run.State == store.StateCompleted {
 		s.Sure = "healthy to the end: nothing was found"
 	}
 	s.Subject = "[epochwatch] " + runName(n.Run) + ": " + s.Title
