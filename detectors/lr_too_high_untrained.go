@@ -17,17 +17,20 @@ func (l *lrTooHigh) aboveUntrained(r *run, tail []point, d *decision) bool {
 			highest, at = p.y, i
 		}
 	}
-	switch last := tail[max(0, n-3):]; {
+	last := tail[max(0, n-3):]
+	falling := n >= 3 && last[0].y > last[1].y && last[1].y > last[2].y
+	switch {
 	case n == 1 && trust < l.untrained && tail[0].y > 2*trust*level,
 		n == 2 && min(tail[0].y, tail[1].y) > 2*trust*level:
 		d.severity, d.confidence = SeverityCritical, 0.9
 		d.reason, d.onset = "thrown", int(tail[0].epoch)
-	case n >= 3 && lowest(last) > l.untrained*r.untrained:
+	case n >= 3 && lowest(last) > l.untrained*r.untrained && (!falling || lowest(last) > 2*trust*level):
+		// A loss that falls from near there may be a sound one whose first batch was kind.
 		d.severity, d.reason, d.onset = SeverityWarning, "above_untrained", int(last[0].epoch)
 		if lowest(last) > 2*r.untrained {
 			d.severity, d.confidence = SeverityCritical, 0.95
 		}
-	case n >= 3 && highest > trust*level && lowest(last) > backAtUntrained*level && !(last[0].y > last[1].y && last[1].y > last[2].y):
+	case n >= 3 && highest > trust*level && lowest(last) > backAtUntrained*level && !falling:
 		d.severity, d.confidence = SeverityCritical, 0.85
 		d.reason, d.onset = "thrown", int(tail[at].epoch)
 	default:

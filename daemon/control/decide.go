@@ -3,6 +3,7 @@ package control
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -145,10 +146,21 @@ func lost(recent []detectors.Epoch, metric string) bool {
 	return ok && now-best > lostShare*math.Abs(best)
 }
 
+// oneBatch is how far above the first batch's loss a loss that is no cross-entropy must be to
+// be surely above that of the untrained model: one batch of a regression is off by up to half.
+const oneBatch = 1.5
+
 // worthless reports whether the training loss is no better than that of the untrained model.
 func worthless(s ingest.Situation) bool {
 	now, ok := s.Recent[len(s.Recent)-1].Metrics["loss"]
-	return ok && s.Untrained != nil && now >= *s.Untrained
+	if !ok || s.Untrained == nil {
+		return false
+	}
+	level := *s.Untrained
+	if !strings.Contains(strings.ToLower(s.Attempt.Started.Loss), "crossentropy") {
+		level *= oneBatch
+	}
+	return now >= level
 }
 
 // cause returns the finding that a lower rate can mend: the most severe first, then the

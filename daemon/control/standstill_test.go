@@ -78,7 +78,7 @@ func TestWeightsNoBetterThanUntrainedOnesAreGivenUp(t *testing.T) {
 	} {
 		s := situation(swinging, finding(tc.kind, detectors.SeverityWarning))
 		s.Attempt.Started.Control.Allow = []contract.CommandKind{contract.KindReduceLR, contract.KindRollback}
-		s.Untrained = tc.untrained
+		s.Untrained, s.Attempt.Started.Loss = tc.untrained, "sparse_categorical_crossentropy"
 		got := control.New(control.Policy{}).Decide(s)
 		if tc.want == "" {
 			require.Empty(t, got, name)
@@ -88,6 +88,21 @@ func TestWeightsNoBetterThanUntrainedOnesAreGivenUp(t *testing.T) {
 		require.Equal(t, tc.want, got[0].Kind, name)
 		require.InDelta(t, tc.rate, float64(*got[0].Wanted), 1e-9, name)
 	}
+}
+
+func TestOneBatchOfARegressionMayHaveBeenKind(t *testing.T) {
+	t.Parallel()
+	untrained := 0.5 // and the loss is 0.7
+	s := situation(swinging, finding(detectors.KindRisingLoss, detectors.SeverityWarning))
+	s.Attempt.Started.Control.Allow = []contract.CommandKind{contract.KindReduceLR, contract.KindRollback}
+	s.Untrained, s.Attempt.Started.Loss = &untrained, "mean_squared_error"
+	got := control.New(control.Policy{}).Decide(s)
+	require.Len(t, got, 1)
+	require.Equal(t, contract.KindReduceLR, got[0].Kind)
+	untrained = 0.4
+	got = control.New(control.Policy{}).Decide(s)
+	require.Len(t, got, 1)
+	require.Equal(t, contract.KindRollback, got[0].Kind)
 }
 
 func TestACutThatMadeNoDifferenceIsFollowedByTheWayBack(t *testing.T) {
