@@ -70,7 +70,7 @@ func TestTheDesignsSampleLoads(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, config.Postgres, a.Engine)
 	require.Equal(t, "127.0.0.1:8765", c.HTTP)
-	require.Equal(t, control.Policy{Mode: contract.ModeAuto, MinLR: 1e-6, Factor: 0.5, HardestFactor: 0.01, CooldownEpochs: 3, MaxCuts: 4}, c.Control)
+	require.Equal(t, control.Policy{Limits: control.Limits{Mode: contract.ModeAuto, MinLR: 1e-6, Factor: 0.5, HardestFactor: 0.01, CooldownEpochs: 3, MaxCuts: 4}}, c.Control)
 	d, err := c.Detectors.Config()
 	require.NoError(t, err)
 	off := false

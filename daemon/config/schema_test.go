@@ -62,6 +62,16 @@ var docs = map[string]object{
 	"control.cooldown_epochs": {"description": "Epochs that must end between two cuts.", "minimum": 0},
 	"control.max_cuts":        {"description": "Cuts a run may get, all attempts together.", "minimum": 0},
 
+	"control.runs":                   {"description": "Limits for some runs, beside those for all."},
+	"control.runs[].project":         {"description": "Runs of this project."},
+	"control.runs[].tag":             {"description": "Runs with this tag."},
+	"control.runs[].mode":            {"description": "How far the daemon may go.", "enum": []string{"off", "shadow", "ask", "auto"}},
+	"control.runs[].min_lr":          {"description": "Floor of the learning rate.", "minimum": 0},
+	"control.runs[].factor":          {"description": "The gentlest step.", "minimum": 0, "exclusiveMaximum": 1},
+	"control.runs[].hardest_factor":  {"description": "The hardest step at once.", "minimum": 0, "exclusiveMaximum": 1},
+	"control.runs[].cooldown_epochs": {"description": "Epochs that must end between two cuts.", "minimum": 0},
+	"control.runs[].max_cuts":        {"description": "Cuts a run may get, all attempts together.", "minimum": 0},
+
 	"receivers":                          {"description": "Who is told. Without receivers, findings go to the log and the page."},
 	"receivers[].name":                   {"description": "The name that routes use."},
 	"receivers[].send_resolved":          {"description": "Whether it is told that all is well again. Default true."},
@@ -187,7 +197,13 @@ func (b *builder) schema(typ reflect.Type, path string) object {
 func (b *builder) structure(typ reflect.Type, path string) object {
 	properties := object{}
 	for f := range typ.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if options == "inline" {
+			inner, ok := b.structure(f.Type, path)["properties"].(object)
+			require.True(b.t, ok, f.Name)
+			maps.Copy(properties, inner)
+			continue
+		}
 		require.NotEmpty(b.t, name, "%s.%s has no yaml tag", typ, f.Name)
 		at := name
 		if path != "" {
@@ -340,10 +356,10 @@ func sample(t *testing.T) string {
 func uncommented(t *testing.T) string {
 	t.Helper()
 	text := regexp.MustCompile(`(?m)^(nats: embedded|receivers: \[\])\n`).ReplaceAllString(sample(t), "")
-	commented := regexp.MustCompile(`(?m)^# ((?:data|nats|credentials|replicas|store|http|receivers|route|time_intervals|inhibit|min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|rules):.*|  .*)$`)
+	commented := regexp.MustCompile(`(?m)^# ((?:data|nats|credentials|replicas|store|http|receivers|route|time_intervals|inhibit|min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|runs|rules):.*|  .*)$`)
 	text = commented.ReplaceAllString(text, "$1")
 	// Keys of control stand one step out, so that the comment signs make a column.
-	return regexp.MustCompile(`(?m)^(min_lr|factor|hardest_factor|cooldown_epochs|max_cuts):`).ReplaceAllString(text, "  $1:")
+	return regexp.MustCompile(`(?m)^(min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|runs):`).ReplaceAllString(text, "  $1:")
 }
 
 func TestTheSampleLoads(t *testing.T) {

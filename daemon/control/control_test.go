@@ -307,10 +307,10 @@ func TestShadowAndAskOnlyPropose(t *testing.T) {
 	}
 	// The daemon's policy lowers the mode, and never raises it.
 	s := situation(swinging, finding(detectors.KindLRTooHigh, detectors.SeverityWarning))
-	require.Equal(t, store.CommandProposed, control.New(control.Policy{Mode: contract.ModeShadow}).Decide(s)[0].State)
-	require.Empty(t, control.New(control.Policy{Mode: contract.ModeOff}).Decide(s))
+	require.Equal(t, store.CommandProposed, control.New(control.Policy{Limits: control.Limits{Mode: contract.ModeShadow}}).Decide(s)[0].State)
+	require.Empty(t, control.New(control.Policy{Limits: control.Limits{Mode: contract.ModeOff}}).Decide(s))
 	s.Attempt.Started.Control.Mode = contract.ModeShadow
-	require.Equal(t, store.CommandProposed, control.New(control.Policy{Mode: contract.ModeAuto}).Decide(s)[0].State)
+	require.Equal(t, store.CommandProposed, control.New(control.Policy{Limits: control.Limits{Mode: contract.ModeAuto}}).Decide(s)[0].State)
 }
 
 func TestEveryCutLiesWithinTheOwnersBounds(t *testing.T) {
@@ -322,7 +322,7 @@ func TestEveryCutLiesWithinTheOwnersBounds(t *testing.T) {
 		o.Factor = contract.Number(factor)
 		o.HardestFactor = contract.Number(rapid.Float64Range(1e-5, factor).Draw(t, "hardest"))
 		o.MinLR = contract.Number(rapid.Float64Range(0, 1).Draw(t, "floor"))
-		p := control.Policy{MinLR: rapid.Float64Range(0, 1).Draw(t, "p.floor"), Factor: rapid.Float64Range(0, 0.99).Draw(t, "p.factor")}
+		p := control.Policy{Limits: control.Limits{MinLR: rapid.Float64Range(0, 1).Draw(t, "p.floor"), Factor: rapid.Float64Range(0, 0.99).Draw(t, "p.factor")}}
 		p.HardestFactor = rapid.Float64Range(0, p.Factor).Draw(t, "p.hardest")
 		require.NoError(t, p.Validate())
 		s := situation(swinging, finding(rapid.SampledFrom(kinds).Draw(t, "kind"),
@@ -345,7 +345,7 @@ func TestEveryCutLiesWithinTheOwnersBounds(t *testing.T) {
 func TestPolicyIsChecked(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, control.Policy{}.Validate())
-	err := control.Policy{Mode: "on", MinLR: -1, Factor: 0.1, HardestFactor: 0.5, CooldownEpochs: -1, MaxCuts: -1}.Validate()
+	err := control.Policy{Limits: control.Limits{Mode: "on", MinLR: -1, Factor: 0.1, HardestFactor: 0.5, CooldownEpochs: -1, MaxCuts: -1}}.Validate()
 	for _, field := range []string{"mode", "min_lr", "hardest_factor", "cooldown_epochs", "max_cuts"} {
 		require.ErrorContains(t, err, "control."+field)
 	}

@@ -65,7 +65,7 @@ func (c *Controller) Decide(s ingest.Situation) []store.Command {
 	if last := s.Recent[len(s.Recent)-1]; last.Attempt != s.Attempt.ID || last.Seq != s.Seq {
 		return changed // only the end of an epoch is a time to decide
 	}
-	b := c.policy.narrow(s.Attempt.Started.Control)
+	b := c.policy.narrow(s.Run, s.Attempt.Started.Control)
 	if b.Mode == contract.ModeOff {
 		return changed
 	}

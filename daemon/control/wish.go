@@ -118,7 +118,7 @@ func (c *Controller) leave(s ingest.Situation) (contract.Control, error) {
 		return contract.Control{}, refuse("the run is not running (%s)", s.Run.State)
 	}
 	owner := s.Attempt.Started.Control
-	b := c.policy.narrow(owner)
+	b := c.policy.narrow(s.Run, owner)
 	switch {
 	case b.Mode == contract.ModeAsk || b.Mode == contract.ModeAuto:
 		return b, nil

@@ -136,7 +136,7 @@ func contractNumber(v float64) *contract.Number { return new(contract.Number(v))
 func TestTheDaemonsOwnPolicyBindsPeopleToo(t *testing.T) {
 	t.Parallel()
 	w := control.Wish{Action: control.ActSet, By: "ann", Rate: 0.1}
-	_, err := control.New(control.Policy{Mode: contract.ModeShadow}).Wish(w)(situation(swinging))
+	_, err := control.New(control.Policy{Limits: control.Limits{Mode: contract.ModeShadow}}).Wish(w)(situation(swinging))
 	require.EqualError(t, err, "the daemon's own policy has this run's mode at shadow: see control in its config")
 }
 
