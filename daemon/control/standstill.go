@@ -37,6 +37,9 @@ func standstill(s ingest.Situation, commands []store.Command) (store.Finding, bo
 		v = append(v, y)
 	}
 	for _, c := range commands {
+		if declined(c) {
+			return store.Finding{}, false // somebody wants the rate as it is
+		}
 		if c.AppliedEpoch != nil && epochsSince(s, *c.AppliedEpoch)+1 < n {
 			return store.Finding{}, false
 		}

@@ -42,9 +42,14 @@ func TestALossThatHasStoppedFallingIsCutOnce(t *testing.T) {
 				s.Recent[i].LearningRate = 0.1 + 0.01*float64(i)
 			}
 		}, false},
-		"another attempt":  {flat, func(s *ingest.Situation) { s.Recent[3].Attempt = "01960000-0000-7000-8000-000000000001" }, false},
-		"without a loss":   {flat, func(s *ingest.Situation) { delete(s.Recent[5].Metrics, "loss") }, false},
-		"the mode is off":  {flat, func(s *ingest.Situation) { s.Attempt.Started.Control.Mode = contract.ModeOff }, false},
+		"another attempt": {flat, func(s *ingest.Situation) { s.Recent[3].Attempt = "01960000-0000-7000-8000-000000000001" }, false},
+		"without a loss":  {flat, func(s *ingest.Situation) { delete(s.Recent[5].Metrics, "loss") }, false},
+		"the mode is off": {flat, func(s *ingest.Situation) { s.Attempt.Started.Control.Mode = contract.ModeOff }, false},
+		"a person declined a cut": {flat, func(s *ingest.Situation) {
+			p := proposal(t)
+			p.State = store.CommandRefused
+			s.Commands = append(s.Commands, p)
+		}, false},
 		"cut too recently": {flat, func(s *ingest.Situation) { s.Commands = append(s.Commands, applied(t, 4, 5, 0.5)) }, false},
 	} {
 		s := situation(tc.losses)

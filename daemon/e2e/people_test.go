@@ -81,12 +81,18 @@ func TestPeopleDecideOnALiveRun(t *testing.T) {
 	require.NotNil(t, c.After)
 	require.Less(t, float64(*c.After), float64(*c.Before))
 
+	// Taken back: the rate is what it was.
+	b := act(t, dir, "lr", "revert", "approved")
+	require.Equal(t, store.CommandApplied, b.State, b.Answer)
+	require.Equal(t, c.ID, b.Reverts)
+	require.InEpsilon(t, float64(*c.Before), float64(*b.After), 1e-5)
+
 	// Stopped, by command alone.
 	s := act(t, dir, "stop", "approved", "--reason", "seen enough")
 	require.Equal(t, store.CommandApplied, s.State, s.Answer)
 	tr.finish(t, r)
 	require.Equal(t, 1, r.falls)
-	require.InEpsilon(t, float64(*c.After), r.rate, 1e-5, "what was read back is what the training saw")
+	require.InEpsilon(t, float64(*b.After), r.rate, 1e-5, "what was read back is what the training saw")
 	require.Less(t, len(r.losses), 2000)
 	doc := settled(t, binary, dir, "approved", r, store.StateStopped)
 	require.Empty(t, r.wrong(doc, nil), "%s", d.log)
