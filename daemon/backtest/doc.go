@@ -3,6 +3,8 @@
 // raise something on a run that was well. It is pure: curves, labels and thresholds in,
 // figures out, the same whatever the order of the curves.
 //
+// Act says when the policy of daemon/control would have acted on such curves.
+//
 // Every curve goes through a detectors.Monitor epoch by epoch, as a live run does; what
 // counts is when a finding opened, not what the monitor says in the end.
 //

@@ -23,6 +23,7 @@ type backtesting struct {
 	against, apart  string
 	atLeast, atMost []string
 	odd, asJSON     bool
+	control         bool
 
 	problems []backtest.Problem
 }
@@ -42,6 +43,10 @@ forms of the files.
   epochwatch backtest curves.jsonl --labels labels.jsonl --set overfitting.noise=3 --against defaults
   epochwatch backtest curves.jsonl --labels labels.jsonl --at-least recall=0.9 --at-most alarmed=0.05
   epochwatch backtest --clinic clinic.jsonl
+  epochwatch backtest --control curves.jsonl --labels labels.jsonl
+
+With --control it says instead at which epoch auto_lr would have acted first on each curve, and
+how many curves of each label it would have acted on.
 
 Exit codes: 0 judged; 1 a figure misses --at-least or --at-most; 2 a line could not be used
 (the others are still judged).`,
@@ -56,6 +61,7 @@ Exit codes: 0 judged; 1 a figure misses --at-least or --at-most; 2 a line could 
 	f.StringVar(&b.apart, "apart", "", "judge the `SHARE` of repositories that is kept apart from tuning, as in 1/3, by itself")
 	f.StringSliceVar(&b.atLeast, "at-least", nil, "exit 1 when a figure is below its bound: `FIGURE=NUMBER`, as in recall=0.9,overfitting.recall=0.95")
 	f.StringSliceVar(&b.atMost, "at-most", nil, "exit 1 when a figure is above its bound: `FIGURE=NUMBER`, as in alarmed=0.05,delay=6")
+	f.BoolVar(&b.control, "control", false, "say when auto_lr would have acted on the curves")
 	f.BoolVar(&b.odd, "odd", false, "list the curves on which labels and findings differ")
 	f.BoolVar(&b.asJSON, "json", false, "one JSON object")
 	return cmd
@@ -68,6 +74,9 @@ func (b *backtesting) run(cmd *cobra.Command, args []string) error {
 	}
 	if n := slices.DeleteFunc(append(slices.Clone(args), b.labels, b.clinic), func(s string) bool { return s != "-" }); len(n) > 1 {
 		return usagef("standard input (-) can be only one of the files")
+	}
+	if b.control {
+		return b.actions(cmd, args, o, len(required) > 0)
 	}
 	r := backtest.Report{Parts: []backtest.Part{}}
 	if len(args) > 0 {
@@ -91,7 +100,7 @@ func (b *backtesting) run(cmd *cobra.Command, args []string) error {
 	}
 	missed := r.Require(required)
 	r.Problems = b.problems
-	if err := b.show(cmd, r); err != nil {
+	if err := b.show(cmd, r, r.WriteText); err != nil {
 		return err
 	}
 	switch {
@@ -99,6 +108,29 @@ func (b *backtesting) run(cmd *cobra.Command, args []string) error {
 		return withCode(exitUsage, nil)
 	case missed != nil:
 		return withCode(exitNo, nil)
+	}
+	return nil
+}
+
+// actions says when the policy would have acted.
+func (b *backtesting) actions(cmd *cobra.Command, args []string, o backtest.Options, bounded bool) error {
+	if len(args) == 0 || b.clinic != "" || b.against != "" || b.apart != "" || b.odd || bounded {
+		return usagef("--control takes a file of curves, and of the other flags --labels, --set, --config and --json alone")
+	}
+	curves, err := b.curves(cmd, args[0])
+	if err != nil {
+		return err
+	}
+	a, err := backtest.Act(curves, o.Thresholds)
+	if err != nil {
+		return err
+	}
+	a.Problems = b.problems
+	if err := b.show(cmd, a, a.WriteText); err != nil {
+		return err
+	}
+	if len(b.problems) > 0 {
+		return withCode(exitUsage, nil)
 	}
 	return nil
 }
@@ -168,14 +200,14 @@ func (b *backtesting) curves(cmd *cobra.Command, name string) ([]*backtest.Curve
 	return curves, nil
 }
 
-func (b *backtesting) show(cmd *cobra.Command, r backtest.Report) error {
-	for _, p := range r.Problems {
+func (b *backtesting) show(cmd *cobra.Command, r any, write func(io.Writer) error) error {
+	for _, p := range b.problems {
 		fmt.Fprintf(cmd.ErrOrStderr(), "epochwatch: %s\n", p)
 	}
 	if b.asJSON {
 		return encodeLine(cmd.OutOrStdout(), r)
 	}
-	return r.WriteText(cmd.OutOrStdout())
+	return write(cmd.OutOrStdout())
 }
 
 // readJSONLines reads a file, or standard input, and shows how far it is.
