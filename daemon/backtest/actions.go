@@ -66,8 +66,8 @@ type CauseActions struct {
 
 // Action is the first thing that the policy would have done to a curve.
 type Action struct {
-	ID     string               `json:"id"`
-	Labels []detectors.Kind     `json:"labels"`
+	ID     string               `json:"id,omitempty"` // with Labels, of a curve
+	Labels []detectors.Kind     `json:"labels,omitempty"`
 	Epoch  int                  `json:"epoch"` // at whose end it is decided, as the log numbers it
 	Index  int                  `json:"index"` // the same, from 0
 	Epochs int                  `json:"epochs"`
@@ -89,14 +89,16 @@ func Act(curves []*Curve, t Thresholds) (Actions, error) {
 	acted := map[string]*Action{}
 	for _, c := range curves {
 		out.Epochs += len(c.Epochs)
-		if _, known := rates(c); !known {
+		story := Story{{Facts: c.Facts, Epochs: c.Epochs}}
+		if _, known := rates(story); !known {
 			out.AssumedRate++
 		}
-		a, err := firstAction(c, t.Config)
+		a, err := story.firstAction(t.Config)
 		if err != nil {
 			return Actions{}, err
 		}
 		if a != nil {
+			a.ID, a.Labels = c.ID, slices.Sorted(maps.Keys(c.Labels))
 			acted[c.ID] = a
 			out.Actions = append(out.Actions, *a)
 		}
@@ -106,39 +108,57 @@ func Act(curves []*Curve, t Thresholds) (Actions, error) {
 }
 
 // firstAction returns nil where the policy would have done nothing.
-func firstAction(c *Curve, cfg detectors.Config) (*Action, error) {
-	started := &contract.RunStarted{Control: OwnerBounds()}
-	if c.Facts != nil {
-		started.Facts = *c.Facts
+func (s Story) firstAction(cfg detectors.Config) (*Action, error) {
+	var epochs []detectors.Epoch
+	var of []int // the attempt of each
+	for n, a := range s {
+		epochs = append(epochs, a.Epochs...)
+		of = append(of, slices.Repeat([]int{n}, len(a.Epochs))...)
 	}
-	s := ingest.Situation{
-		Run:     store.Run{State: store.StateRunning, Started: started},
-		Attempt: store.Attempt{Started: started},
-	}
+	lr, _ := rates(s)
 	policy := control.New(control.Policy{})
-	lr, _ := rates(c)
+	var curve []detectors.Epoch
+	var now ingest.Situation
 	var first *Action
-	_, err := (Story{{Facts: c.Facts, Epochs: c.Epochs}}).fold(cfg, func(i int, changes []detectors.Change) {
-		if first != nil || i == len(c.Epochs)-1 {
-			return
-		}
-		e := c.Epochs[i]
+	_, err := s.fold(cfg, func(i int, changes []detectors.Change) {
+		e := epochs[i]
 		e.LearningRate = lr[i]
-		if i == 0 && e.Epoch == 0 && !math.IsNaN(e.FirstBatchLoss) {
-			s.Untrained = &e.FirstBatchLoss
+		if i > 0 && of[i] != of[i-1] {
+			curve = slices.DeleteFunc(curve, func(o detectors.Epoch) bool { return o.Epoch >= e.Epoch })
 		}
-		s.Findings = keep(s.Findings, changes)
-		s.Recent = append(s.Recent, e)
-		s.Recent = s.Recent[max(len(s.Recent)-ingest.RecentEpochs, 0):]
-		s.Seq, s.Changes = e.Seq, changes
-		for _, cmd := range policy.Decide(s) {
+		if len(curve) == 0 {
+			now.Untrained = nil
+			if e.Epoch == 0 && !math.IsNaN(e.FirstBatchLoss) {
+				now.Untrained = &e.FirstBatchLoss
+			}
+		}
+		curve = append(curve, e)
+		now.Findings = keep(now.Findings, changes)
+		if first != nil || i+1 == len(epochs) || of[i+1] != of[i] {
+			return // a command would come too late
+		}
+		started := s[of[i]].started()
+		now.Run = store.Run{State: store.StateRunning, Started: started}
+		now.Attempt = store.Attempt{ID: e.Attempt, Started: started}
+		now.Seq, now.Changes = e.Seq, changes
+		now.Recent = slices.Clone(curve[max(len(curve)-ingest.RecentEpochs, 0):])
+		for _, cmd := range policy.Decide(now) {
 			first = &Action{
-				ID: c.ID, Labels: slices.Sorted(maps.Keys(c.Labels)), Epoch: e.Epoch, Index: i, Epochs: len(c.Epochs),
-				Kind: cmd.Kind, Cause: cmp.Or(cmd.FindingID, standstill), Step: *cmd.Wanted / *cmd.Expected, Reason: cmd.Reason,
+				Epoch: e.Epoch, Index: i, Epochs: len(epochs), Kind: cmd.Kind, Cause: cmp.Or(cmd.FindingID, standstill),
+				Step: *cmd.Wanted / *cmd.Expected, Reason: cmd.Reason,
 			}
 		}
 	})
 	return first, err
+}
+
+// started is what a run says of itself when its owner allows what auto_lr does.
+func (a *Attempt) started() *contract.RunStarted {
+	out := &contract.RunStarted{Schedule: a.Schedule, Control: OwnerBounds()}
+	if a.Facts != nil {
+		out.Facts = *a.Facts
+	}
+	return out
 }
 
 // keep brings findings up to date. The id of each is its kind, which then is the cause of a
@@ -157,26 +177,30 @@ func keep(findings []store.Finding, changes []detectors.Change) []store.Finding 
 
 // rates returns the learning rate of each epoch: where one does not tell it, that of the
 // epoch before, or the first that is told; false where none is.
-func rates(c *Curve) ([]float64, bool) {
+func rates(s Story) ([]float64, bool) {
+	var out []float64
 	rate := math.NaN()
-	for _, e := range slices.Backward(c.Epochs) {
-		if !math.IsNaN(e.LearningRate) {
-			rate = e.LearningRate
+	for _, a := range slices.Backward(s) {
+		if a.Facts != nil && a.Facts.LearningRate != nil {
+			rate = float64(*a.Facts.LearningRate)
 		}
-	}
-	if math.IsNaN(rate) && c.Facts != nil && c.Facts.LearningRate != nil {
-		rate = float64(*c.Facts.LearningRate)
+		for _, e := range slices.Backward(a.Epochs) {
+			if !math.IsNaN(e.LearningRate) {
+				rate = e.LearningRate
+			}
+		}
 	}
 	known := !math.IsNaN(rate)
 	if !known {
 		rate = assumedRate
 	}
-	out := make([]float64, len(c.Epochs))
-	for i, e := range c.Epochs {
-		if !math.IsNaN(e.LearningRate) {
-			rate = e.LearningRate
+	for _, a := range s {
+		for _, e := range a.Epochs {
+			if !math.IsNaN(e.LearningRate) {
+				rate = e.LearningRate
+			}
+			out = append(out, rate)
 		}
-		out[i] = rate
 	}
 	return out, known
 }
@@ -259,11 +283,15 @@ func (a Actions) WriteText(w io.Writer) error {
 		t.line("\nCurve by curve")
 	}
 	for _, x := range a.Actions {
-		t.wrapped(fmt.Sprintf("%s (%s), epoch %d: %s to %.3g of the rate, %s: %s",
-			x.ID, labelled(x.Labels), x.Epoch, x.Kind, float64(x.Step), x.Cause, x.Reason))
+		t.wrapped(fmt.Sprintf("%s (%s), %s", x.ID, labelled(x.Labels), x))
 	}
 	_, err := io.WriteString(w, t.b.String())
 	return err
+}
+
+// String says what was done when and why.
+func (a Action) String() string {
+	return fmt.Sprintf("epoch %d: %s to %.3g of the rate, %s: %s", a.Epoch, a.Kind, float64(a.Step), a.Cause, a.Reason)
 }
 
 func labelled(kinds []detectors.Kind) string {

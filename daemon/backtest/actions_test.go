@@ -110,28 +110,62 @@ func TestTheUntrainedLossCounts(t *testing.T) {
 	for i := range c.Epochs {
 		c.Epochs[i].Epoch = i
 	}
-	a, err := firstAction(c, nil)
+	a, err := (Story{{Epochs: c.Epochs}}).firstAction(nil)
 	require.NoError(t, err)
 	require.NotNil(t, a)
 	c.Epochs[0].FirstBatchLoss = 100
-	a, err = firstAction(c, nil)
+	a, err = (Story{{Epochs: c.Epochs}}).firstAction(nil)
 	require.NoError(t, err)
 	require.Nil(t, a, "next to that the loss is as good as none: there is nothing left to learn")
+}
+
+// TestTheFirstActionOnARun is of a run that was taken up again.
+func TestTheFirstActionOnARun(t *testing.T) {
+	t.Parallel()
+	story := Story{
+		{ID: "1", Epochs: nanAt("1", 0, 4, 3)}, // its last epoch is too late
+		{ID: "2", Epochs: nanAt("2", 2, 9, 6)}, // replaces epochs 2 and 3
+	}
+	a, err := story.firstAction(nil)
+	require.NoError(t, err)
+	require.NotNil(t, a)
+	require.Equal(t, [4]int{6, 8, 11, 0}, [4]int{a.Epoch, a.Index, a.Epochs, len(a.Labels)})
+	require.Equal(t, contract.KindRollback, a.Kind)
+
+	r, err := Replay("run", story, Thresholds{Name: "defaults"}, off(detectors.KindLossNaN))
+	require.NoError(t, err)
+	require.Nil(t, r.Actions, "not asked for")
+	require.NoError(t, r.Act(story, Thresholds{Name: "defaults"}, off(detectors.KindLossNaN)))
+	require.Equal(t, []*Action{a, nil}, r.Actions)
+	var b bytes.Buffer
+	require.NoError(t, r.WriteText(&b))
+	require.Contains(t, b.String(), "defaults: auto_lr would have acted first at epoch 6: rollback to 0.1 of the rate, loss_nan: ")
+	require.Contains(t, b.String(), "loss_nan.enabled=false: auto_lr would not have acted.")
+	require.Error(t, r.Act(story, Thresholds{Config: detectors.Config{"weather": {}}}))
+
+	// A schedule that comes down is no other hand at work.
+	down := withLoss("a", nil, 30, fallsUntil(5), func(i int) float64 { return math.Pow(0.9, float64(i)) }).Epochs
+	a, err = Story{{Epochs: down}}.firstAction(nil)
+	require.NoError(t, err)
+	require.Nil(t, a)
+	a, err = Story{{Epochs: down, Schedule: "ExponentialDecay"}}.firstAction(nil)
+	require.NoError(t, err)
+	require.NotNil(t, a)
 }
 
 func TestRates(t *testing.T) {
 	t.Parallel()
 	nan := math.NaN()
 	c := withLoss("a", nil, 5, falling, func(i int) float64 { return []float64{nan, 0.1, nan, 0.01, nan}[i] })
-	got, known := rates(c)
+	got, known := rates(Story{{Facts: c.Facts, Epochs: c.Epochs}})
 	require.True(t, known)
 	require.Equal(t, []float64{0.1, 0.1, 0.1, 0.01, 0.01}, got)
 	c = withLoss("a", nil, 2, falling, unknown)
-	got, known = rates(c)
+	got, known = rates(Story{{Facts: c.Facts, Epochs: c.Epochs}})
 	require.False(t, known)
 	require.Equal(t, []float64{assumedRate, assumedRate}, got)
 	c.Facts = &contract.Facts{LearningRate: new(contract.Number(0.5))}
-	got, known = rates(c)
+	got, known = rates(Story{{Facts: c.Facts, Epochs: c.Epochs}})
 	require.True(t, known)
 	require.Equal(t, []float64{0.5, 0.5}, got)
 }

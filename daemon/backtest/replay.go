@@ -16,9 +16,11 @@ type Story []Attempt
 
 // Attempt is one fit() of a run.
 type Attempt struct {
-	ID     string          // empty for a file
-	Facts  *contract.Facts // nil when they are not known
-	Epochs []detectors.Epoch
+	ID    string          // empty for a file
+	Facts *contract.Facts // nil when they are not known
+	// Schedule is the class of the learning rate schedule, when there is one.
+	Schedule string
+	Epochs   []detectors.Epoch
 }
 
 // fold takes the story through a monitor; each is told what each epoch changed, by its
@@ -52,7 +54,10 @@ type Replayed struct {
 	Thresholds []string  `json:"thresholds"`
 	Epochs     []Moment  `json:"epochs"`
 	Verdicts   []Verdict `json:"verdicts"` // one for each of Thresholds
-	Notes      []string  `json:"notes,omitempty"`
+	// Actions are what the policy would have done first, one for each of Thresholds, nil for
+	// nothing; none where that was not asked for.
+	Actions []*Action `json:"actions,omitempty"`
+	Notes   []string  `json:"notes,omitempty"`
 }
 
 // Moment is one epoch with what it changed.
@@ -113,6 +118,19 @@ func Replay(source string, s Story, sets ...Thresholds) (Replayed, error) {
 	return r, nil
 }
 
+// Act adds what the policy would have done first, for each of the same thresholds. The error
+// is that of a bad config.
+func (r *Replayed) Act(s Story, sets ...Thresholds) error {
+	for _, t := range sets {
+		a, err := s.firstAction(t.Config)
+		if err != nil {
+			return err
+		}
+		r.Actions = append(r.Actions, a)
+	}
+	return nil
+}
+
 // String says the change in a few words: a sign for what happened, the kind, the severity.
 func (c Change) String() string {
 	switch c.Change {
@@ -171,6 +189,13 @@ func (r Replayed) WriteText(w io.Writer) error {
 	t.line("")
 	for i, v := range r.Verdicts {
 		t.wrapped(fmt.Sprintf("%s: %s, confidence %.2f. %s", r.Thresholds[i], v.Kind, float64(v.Confidence), v.Summary))
+	}
+	for i, a := range r.Actions {
+		if a == nil {
+			t.wrapped(r.Thresholds[i] + ": auto_lr would not have acted.")
+			continue
+		}
+		t.wrapped(fmt.Sprintf("%s: auto_lr would have acted first at %s", r.Thresholds[i], a))
 	}
 	_, err := io.WriteString(w, t.b.String())
 	return err

@@ -22,7 +22,7 @@ func newReplayCommand() *cobra.Command {
 	var p place
 	var t thresholds
 	var project string
-	var asJSON bool
+	var act, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "replay RUN",
 		Short: "Say what present or other thresholds would have said about a run, epoch by epoch",
@@ -34,6 +34,7 @@ thresholds from what the defaults say.
   epochwatch replay training.log --set overfitting.noise=3
   epochwatch replay ID --config epochwatch.yml
 
+With --control it also says when and why auto_lr would have acted first.
 What only a clock can tell, as that a run has stalled, is not replayed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,6 +55,11 @@ What only a clock can tell, as that a run has stalled, is not replayed.`,
 			if err != nil {
 				return err
 			}
+			if act {
+				if err := r.Act(story, sets...); err != nil {
+					return err
+				}
+			}
 			r.Notes = notes
 			if asJSON {
 				return encodeLine(cmd.OutOrStdout(), r)
@@ -65,6 +71,7 @@ What only a clock can tell, as that a run has stalled, is not replayed.`,
 	cmd.Flags().Lookup("config").Usage = "the daemon's config `FILE`, for its thresholds, and for the store when no daemon runs"
 	t.setFlag(cmd)
 	cmd.Flags().StringVar(&project, "project", "", "the project `NAME` of the run, when its id stands in several")
+	cmd.Flags().BoolVar(&act, "control", false, "say when auto_lr would have acted first")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	return cmd
 }
@@ -168,7 +175,7 @@ func storyOf(attempts []store.Attempt, epochs []store.Epoch) backtest.Story {
 	for _, a := range attempts {
 		t := backtest.Attempt{ID: a.ID}
 		if a.Started != nil {
-			t.Facts = &a.Started.Facts
+			t.Facts, t.Schedule = &a.Started.Facts, a.Started.Schedule
 		}
 		for ; i < len(epochs) && epochs[i].Attempt == a.ID; i++ {
 			t.Epochs = append(t.Epochs, ingest.Epoch(epochs[i]))
