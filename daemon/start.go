@@ -129,6 +129,9 @@ func (r *running) startNotify(ctx context.Context) error {
 	}
 	r.parts.add("messages", stop)
 	r.parts.background("groups", func(ctx context.Context) error { return r.notifier.Watch(ctx, r.store) })
+	if r.notifier.HasDigests() {
+		r.parts.background("digests", func(ctx context.Context) error { return r.notifier.WatchDigests(ctx, r.store) })
+	}
 	if r.notifier.Listens() {
 		r.parts.background("buttons", func(ctx context.Context) error { return r.notifier.Listen(ctx, r.answers()) })
 	}

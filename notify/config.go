@@ -9,6 +9,16 @@ type Config struct {
 	// Intervals are times that mute_times and active_times of routes name.
 	Intervals []Interval `yaml:"time_intervals"`
 	Inhibit   []Inhibit  `yaml:"inhibit"`
+	Digests   []Digest   `yaml:"digests"`
+}
+
+// Digest tells a receiver, again and again, what happened since the last one: what ended,
+// what is healthy, what was cut and whether it helped, what trains.
+type Digest struct {
+	Receiver string `yaml:"receiver"`
+	Schedule string `yaml:"schedule"` // a cron expression of five fields, by the clock on the wall
+	Zone     string `yaml:"zone"`     // of the clock, as in Europe/Berlin; empty: UTC
+	Project  string `yaml:"project"`  // whose runs are told; empty: all
 }
 
 // Interval is a time that comes again and again: from one cron expression to another, by the

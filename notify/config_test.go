@@ -105,6 +105,13 @@ func TestValidateNamesThePath(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		`receivers: [{name: a, run_ended: [failed, dead]}]`:                                      `receivers[0].run_ended[1]: "dead" is none of completed`,
+		`digests: [{schedule: "0 8 * * 1"}]`:                                                     "digests[0].receiver: missing",
+		`digests: [{receiver: team, schedule: "0 8 * * 1"}]`:                                     `digests[0].receiver: there is no receiver "team"`,
+		`digests: [{receiver: log, schedule: "TZ=0"}]`:                                           "digests[0].schedule:",
+		`digests: [{receiver: log}]`:                                                             "digests[0].schedule: a cron expression is missing",
+		`digests: [{receiver: log, schedule: "@every 1h"}]`:                                      "digests[0].schedule:",
+		`digests: [{receiver: log, schedule: "@daily", zone: Mars}]`:                             `digests[0].zone: time zone "Mars"`,
+		`digests: [{receiver: log, schedule: "@daily"}, {receiver: log, schedule: "@daily"}]`:    "digests[1]: it is there twice",
 		`route: {mute_times: [nights]}`:                                                          `route.mute_times: there is no "nights"`,
 		`time_intervals: [{name: a, from: "TZ=0", to: "@daily"}]`:                                "time_intervals[0]: from:",
 		`time_intervals: [{name: a, from: "@hourly", to: "@daily", zone: Mars}]`:                 `time zone "Mars"`,

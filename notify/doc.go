@@ -20,6 +20,9 @@
 // A receiver that is to be told of more than ten groups within a minute is told of the rest
 // together, whatever group_by says: one message and its updates, a minute apart.
 //
+// A digest is told by a schedule, and what it covers is stored with its message when it is due:
+// LookDigests.
+//
 // What waits is in the database, and a look at it is one transaction at a time, so it does
 // not matter which daemon looks, how often, or when one dies. What goes to the log alone is
 // not grouped.

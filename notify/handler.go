@@ -28,6 +28,10 @@ const maxAge = 24 * time.Hour
 type Messages interface {
 	FindMessage(ctx context.Context, id string) (store.MessageDetail, error)
 	RecordDelivery(ctx context.Context, d store.Delivery) error
+	// What a digest tells is read when it is sent.
+	FindRun(ctx context.Context, project, id string) (store.Run, error)
+	ListFindings(ctx context.Context, runPK int64) ([]store.Finding, error)
+	ListCommands(ctx context.Context, runPK int64) ([]store.Command, error)
 }
 
 // Handler returns what works the jobs of kind store.JobSendMessage: one try at one message.
@@ -73,11 +77,18 @@ func (t *try) run(ctx context.Context) error {
 		}
 		return t.failed(ctx, err)
 	}
+	about := t.notice(told)
+	if m.Event == store.MessageDigest {
+		if about.Digest, err = t.digest(ctx); err != nil {
+			return t.failed(ctx, err)
+		}
+		about.Link = ""
+	}
 	if wait := l.gate.enter(ctx, t.lastTry()); wait > 0 {
 		t.n.o.Metrics.count(m.Channel, resultPostponed)
 		return t.later(wait, fmt.Errorf("%s of %s is busy or rests", m.Channel, m.Receiver))
 	}
-	return t.send(ctx, l, told)
+	return t.send(ctx, l, about)
 }
 
 // lastTry reports whether the queue will not call again.
@@ -128,7 +139,7 @@ func (t *try) before(ctx context.Context) (string, error) {
 }
 
 // send hands the message over, within a turn of the gate, and records what came of it.
-func (t *try) send(ctx context.Context, l *line, told string) error {
+func (t *try) send(ctx context.Context, l *line, about notice.Notice) error {
 	m := t.d.Message
 	if err := t.record(ctx, store.Delivery{State: store.MessageSending}); err != nil {
 		l.gate.leave(false, 0)
@@ -137,7 +148,7 @@ func (t *try) send(ctx context.Context, l *line, told string) error {
 	bounded, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	start := t.n.o.Now()
-	reference, err := l.to.Send(bounded, t.notice(told))
+	reference, err := l.to.Send(bounded, about)
 	// The channels keep their own secrets out of errors; a service may know those of others.
 	err = notice.Scrub(err, t.n.secrets...)
 	t.n.o.Metrics.observe(m.Channel, t.n.o.Now().Sub(start))

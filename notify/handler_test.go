@@ -260,7 +260,7 @@ func TestAnAnswerAfterTheTimeoutDoublesNothing(t *testing.T) {
 	b := setup(t)
 	id := b.queue("rising_loss", "team", "slack", store.MessageFiring)
 	b.slack.Fail(notifytest.Answer{Hang: true, Accept: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // the queue's limit
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the queue's limit
 	defer cancel()
 	notifytest.RequireOutcome(t, b.handle(ctx, job(id, 1)), notifytest.Again)
 	require.Equal(t, store.MessageFailed, b.memory.message(id).State)

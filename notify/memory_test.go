@@ -13,6 +13,8 @@ import (
 
 // memory holds messages as a store does, without a database.
 type memory struct {
+	notify.Messages // what a digest needs is not there
+
 	mu         sync.Mutex
 	details    map[string]store.MessageDetail
 	deliveries []store.Delivery

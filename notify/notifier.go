@@ -39,6 +39,7 @@ type Notifier struct {
 	root      *node
 	inhibit   []inhibition
 	ends      []endings
+	digests   []digest
 	receivers map[string][]*line // by name; lines in the order slack, email, webhook
 	o         Options
 	secrets   []secret.Value // all of the config, kept out of every error
@@ -87,7 +88,9 @@ func New(c Config, o Options) (*Notifier, error) {
 		n.receivers[r.Name] = lines
 		n.ends = append(n.ends, endings{r.Name, r.RunEnded})
 	}
-	return n, nil
+	var err error
+	n.digests, err = digestsOf(&c)
+	return n, err
 }
 
 func (n *Notifier) line(name string, to Channel, timeout time.Duration) *line {

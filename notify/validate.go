@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/epochwatch/epochwatch/internal/cronspec"
 	"github.com/epochwatch/epochwatch/internal/secret"
@@ -33,6 +34,7 @@ func (c *Config) Validate() error {
 	}
 	v.intervals(c)
 	v.root(c)
+	v.digests(c)
 	return errors.Join(v.errs...)
 }
 
@@ -70,6 +72,26 @@ func (v *validation) intervals(c *Config) {
 			if !slices.Contains(matchKeys, key) {
 				v.bad(path+".equal", "%q is none of %s", key, strings.Join(matchKeys, ", "))
 			}
+		}
+	}
+}
+
+func (v *validation) digests(c *Config) {
+	for i, d := range c.Digests {
+		path := fmt.Sprintf("digests[%d]", i)
+		switch {
+		case d.Receiver == "":
+			v.bad(path+".receiver", "missing: say who is told")
+		case !v.names[d.Receiver]:
+			v.bad(path+".receiver", "there is no receiver %q", d.Receiver)
+		}
+		if _, err := time.LoadLocation(d.Zone); err != nil {
+			v.bad(path+".zone", "time zone %.80q is unknown: name it as in Europe/Berlin", d.Zone)
+		} else if _, err := cronspec.ParseClock(d.Schedule, d.Zone); err != nil {
+			v.bad(path+".schedule", "%v", err)
+		}
+		if slices.Contains(c.Digests[:i], d) {
+			v.bad(path, "it is there twice")
 		}
 	}
 }

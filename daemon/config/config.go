@@ -51,6 +51,7 @@ type Config struct {
 	Route     notify.Route      `yaml:"route"`
 	Intervals []notify.Interval `yaml:"time_intervals"`
 	Inhibit   []notify.Inhibit  `yaml:"inhibit"`
+	Digests   []notify.Digest   `yaml:"digests"`
 	Upkeep    Upkeep            `yaml:"upkeep"`
 	Log       Log               `yaml:"log"`
 }
@@ -192,7 +193,7 @@ func (c *Config) Validate() error {
 
 // Notify is what concerns messages to people.
 func (c *Config) Notify() *notify.Config {
-	return &notify.Config{Receivers: c.Receivers, Route: c.Route, Intervals: c.Intervals, Inhibit: c.Inhibit}
+	return &notify.Config{Receivers: c.Receivers, Route: c.Route, Intervals: c.Intervals, Inhibit: c.Inhibit, Digests: c.Digests}
 }
 
 // Page is what leads to the page of a run when its id is put behind it; empty when the

@@ -38,6 +38,22 @@ rules:
 	require.NoError(t, err)
 }
 
+func TestErrorsOfDigestsSayWhere(t *testing.T) {
+	t.Parallel()
+	const receivers = "receivers: [{name: team, webhook: {url: \"https://h/x\"}}]\n"
+	c := parse(t, receivers+"digests: [{receiver: team, schedule: \"0 8 * * 1\", zone: Europe/Berlin, project: vision}]\n")
+	require.Len(t, c.Notify().Digests, 1)
+	for _, c := range []struct{ text, want string }{
+		{"digests:\n  - receiver: team\n    schedule: CRON_TZ=UTC\n", `:4:5: digests[0].schedule: "CRON_TZ=UTC": the time zone does not belong into the expression`},
+		{"digests:\n  - receiver: team\n    schedule: 0 8 * * 1\n    zone: Mars\n", `:5:5: digests[0].zone: time zone "Mars" is unknown`},
+		{"digests:\n  - receiver: teem\n    schedule: 0 8 * * 1\n", `:3:5: digests[0].receiver: there is no receiver "teem"`},
+		{"digests: [{receiver: team}]\n", `digests[0].schedule: a cron expression is missing`},
+		{"digests: [{receiver: team, shedule: '@daily'}]\n", `digests[0]: unknown key "shedule", did you mean "schedule"?`},
+	} {
+		require.Contains(t, refuse(t, receivers+c.text), c.want, "%q", c.text)
+	}
+}
+
 func TestErrorsOfRulesSayWhere(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want string }{

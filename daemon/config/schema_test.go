@@ -110,6 +110,11 @@ var docs = map[string]object{
 	"route.active_times":    {"description": "Names of time_intervals outside of which nothing is told."},
 	"route.routes":          {"description": "Routes below this one; what they leave out they take from it."},
 
+	"digests":               {"description": "What happened since the last one, told again and again: what ended, what is healthy, what was cut and whether it helped, what trains."},
+	"digests[].receiver":    {"description": "Who is told, by every channel of that receiver."},
+	"digests[].schedule":    {"description": "When: a cron expression of five fields, by the clock on the wall."},
+	"digests[].zone":        {"description": "Time zone, as in Europe/Berlin. Default UTC."},
+	"digests[].project":     {"description": "The project whose runs are told. Default: all."},
 	"time_intervals":        {"description": "Times that mute_times and active_times name."},
 	"time_intervals[].name": {"description": "The name that routes use."},
 	"time_intervals[].from": {"description": "When it begins: a cron expression of five fields, by the clock on the wall."},
@@ -356,7 +361,7 @@ func sample(t *testing.T) string {
 func uncommented(t *testing.T) string {
 	t.Helper()
 	text := regexp.MustCompile(`(?m)^(nats: embedded|receivers: \[\])\n`).ReplaceAllString(sample(t), "")
-	commented := regexp.MustCompile(`(?m)^# ((?:data|nats|credentials|replicas|store|http|receivers|route|time_intervals|inhibit|min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|runs|rules):.*|  .*)$`)
+	commented := regexp.MustCompile(`(?m)^# ((?:data|nats|credentials|replicas|store|http|receivers|route|time_intervals|inhibit|digests|min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|runs|rules):.*|  .*)$`)
 	text = commented.ReplaceAllString(text, "$1")
 	// Keys of control stand one step out, so that the comment signs make a column.
 	return regexp.MustCompile(`(?m)^(min_lr|factor|hardest_factor|cooldown_epochs|max_cuts|runs):`).ReplaceAllString(text, "  $1:")
