@@ -113,7 +113,7 @@ func remedy(f store.Finding, commands []store.Command, s ingest.Situation, b con
 		!slices.ContainsFunc(commands, func(c store.Command) bool {
 			return c.Kind == contract.KindRollback && c.State == store.CommandRefused
 		})
-	spoilt := f.Severity == detectors.SeverityCritical || worthless(s) || lost(s.Recent, metricOf(f)) || inVain(commands)
+	spoilt := f.Severity == detectors.SeverityCritical || worthless(s) || f.ID != "" && lost(s.Recent, metricOf(f)) || inVain(commands)
 	switch {
 	case mayGoBack && spoilt:
 		return contract.KindRollback, true

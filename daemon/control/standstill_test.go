@@ -13,8 +13,8 @@ import (
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
-// flat has stopped falling: a median of 0.65 over its last four epochs, 0.6 over the four before.
-var flat = []float64{1.2, 0.9, 0.6, 0.7, 0.6, 0.6, 0.7, 0.6, 0.7, 0.6}
+// flat has stopped falling: a median of 0.66 over its last four epochs, 0.6 over the four before.
+var flat = []float64{1.2, 0.9, 0.6, 0.7, 0.6, 0.58, 0.7, 0.62, 0.7, 0.62}
 
 func TestALossThatHasStoppedFallingIsCutOnce(t *testing.T) {
 	t.Parallel()
@@ -25,6 +25,8 @@ func TestALossThatHasStoppedFallingIsCutOnce(t *testing.T) {
 		cut    bool
 	}{
 		"stands still":           {flat, func(*ingest.Situation) {}, true},
+		"calm":                   {[]float64{1.2, 0.9, 0.6, 0.601, 0.6, 0.601, 0.602, 0.603, 0.602, 0.603}, func(*ingest.Situation) {}, false},
+		"a new best":             {[]float64{1.2, 0.9, 0.6, 0.7, 0.6, 0.58, 0.7, 0.57, 0.7, 0.62}, func(*ingest.Situation) {}, false},
 		"still falls":            {[]float64{1.2, 0.9, 0.6, 0.7, 0.6, 0.6, 0.5, 0.6, 0.5, 0.5}, func(*ingest.Situation) {}, false},
 		"too short":              {flat[3:], func(*ingest.Situation) {}, false},
 		"as good as learned":     {flat, func(s *ingest.Situation) { s.Untrained = new(100.0) }, false},
@@ -63,7 +65,7 @@ func TestALossThatHasStoppedFallingIsCutOnce(t *testing.T) {
 		require.Len(t, got, 1, name)
 		require.Equal(t, contract.KindReduceLR, got[0].Kind, name)
 		require.Empty(t, got[0].FindingID, name)
-		require.Equal(t, "the training loss has stopped falling: a median of 0.65 over 4 epochs, 0.6 over the 4 before", got[0].Reason, name)
+		require.Equal(t, "the training loss has stopped falling: a median of 0.66 over 4 epochs, 0.6 over the 4 before", got[0].Reason, name)
 	}
 }
 
