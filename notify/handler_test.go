@@ -56,7 +56,7 @@ receivers:
 	var err error
 	b.n, err = notify.New(*c, notify.Options{
 		Log: slog.New(slog.NewTextHandler(b.log, nil)), HTTPClient: &http.Client{Transport: transport},
-		Metrics: notify.NewMetrics(b.metrics), Timeout: 2 * time.Second, Now: b.clock.now, Base: "https://watch.example.org/runs/",
+		Metrics: notify.NewMetrics(b.metrics), Timeout: 8 * time.Second, Now: b.clock.now, Base: "https://watch.example.org/runs/",
 	})
 	require.NoError(t, err)
 	b.handle = b.n.Handler(b.memory)
