@@ -16,7 +16,7 @@ const (
 	// standSteps is how far the loss must move from epoch to epoch meanwhile, as a share of its
 	// level: it swings about what it could settle at. One that stands without swinging is done,
 	// or cannot learn more, and the rate has no part in that. With it the policy would have cut
-	// 28 of 266 healthy public curves, without it 75.
+	// 23 of 266 healthy public curves for this, without it 85.
 	standSteps = 0.02
 	// learnedShare of the untrained model's loss is as good as none: what is left there is
 	// not to be had by a lower rate.
