@@ -61,7 +61,7 @@ $(VENV)/.ready: python-callback/pyproject.toml
 $(GOLANGCI): tools/go.mod
 	cd tools && go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-messages: ## draw docs/messages.png anew; needs Chromium
+messages: ## draw docs/messages.png anew; needs Chromium and pngquant
 	scripts/messages/sheet
 
 clean: ## remove what was built

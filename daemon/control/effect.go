@@ -208,13 +208,16 @@ func median(v []float64) float64 {
 
 // spread estimates the standard deviation of one value from the first differences, which
 // a slow trend does not touch: 1.4826 × MAD / √2.
-func spread(v []float64) float64 {
+func spread(v []float64) float64 { return 1.4826 * stepOf(v) / math.Sqrt2 }
+
+// stepOf is the median step from one value to the next, either way; 0 where there is none.
+func stepOf(v []float64) float64 {
 	if len(v) < 2 {
 		return 0
 	}
-	d := make([]float64, 0, len(v)-1)
+	steps := make([]float64, 0, len(v)-1)
 	for i := 1; i < len(v); i++ {
-		d = append(d, math.Abs(v[i]-v[i-1]))
+		steps = append(steps, math.Abs(v[i]-v[i-1]))
 	}
-	return 1.4826 * median(d) / math.Sqrt2
+	return median(steps)
 }

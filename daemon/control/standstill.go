@@ -58,15 +58,6 @@ func standstill(s ingest.Situation, commands []store.Command) (store.Finding, bo
 	}}, true
 }
 
-// stepOf is the median step from one value to the next, either way.
-func stepOf(v []float64) float64 {
-	steps := make([]float64, 0, len(v)-1)
-	for i := 1; i < len(v); i++ {
-		steps = append(steps, math.Abs(v[i]-v[i-1]))
-	}
-	return median(steps)
-}
-
 // sameStep reports whether an epoch was trained at the rate of the last one. A schedule may have
 // been higher before: the loss has not fallen although it came down.
 func sameStep(s ingest.Situation, e, last detectors.Epoch) bool {

@@ -49,12 +49,18 @@ func (c *client) Close() error {
 	return nil
 }
 
+// inProject asks for what is of a project; of any where none is named.
+func inProject(project string) url.Values {
+	q := url.Values{}
+	if project != "" {
+		q.Set("project", project)
+	}
+	return q
+}
+
 // Runs returns an answered report.RunList.
 func (c *client) Runs(ctx context.Context, f store.RunFilter) (any, error) {
-	q := url.Values{}
-	if f.Project != "" {
-		q.Set("project", f.Project)
-	}
+	q := inProject(f.Project)
 	if f.Limit > 0 {
 		q.Set("limit", strconv.Itoa(f.Limit))
 	}
@@ -65,10 +71,7 @@ func (c *client) Runs(ctx context.Context, f store.RunFilter) (any, error) {
 
 // Run returns an answered report.RunDocument.
 func (c *client) Run(ctx context.Context, project, id string) (any, error) {
-	q := url.Values{}
-	if project != "" {
-		q.Set("project", project)
-	}
+	q := inProject(project)
 	var out answered[report.RunDocument]
 	err := c.ask(ctx, "/api/v1/runs/"+url.PathEscape(id), q, &out)
 	return out, err
@@ -84,10 +87,7 @@ func (c *client) Quarantine(ctx context.Context, limit int) (web.RefusedList, er
 // Act asks for a wish and returns the command that came of it; a *control.RefusedError where
 // the run stays as it is.
 func (c *client) Act(ctx context.Context, project, id string, w control.Wish) (report.Command, error) {
-	q := url.Values{}
-	if project != "" {
-		q.Set("project", project)
-	}
+	q := inProject(project)
 	body, err := json.Marshal(w)
 	if err != nil {
 		return report.Command{}, fmt.Errorf("write the wish: %w", err)
@@ -120,10 +120,8 @@ func (a answered[D]) document() (D, error) {
 
 // Alerts returns an answered report.AlertList.
 func (c *client) Alerts(ctx context.Context, project, run string, limit int) (any, error) {
-	q := url.Values{"limit": {strconv.Itoa(limit)}}
-	if project != "" {
-		q.Set("project", project)
-	}
+	q := inProject(project)
+	q.Set("limit", strconv.Itoa(limit))
 	if run != "" {
 		q.Set("run", run)
 	}
@@ -134,10 +132,7 @@ func (c *client) Alerts(ctx context.Context, project, run string, limit int) (an
 
 // Routing returns an answered report.Routing.
 func (c *client) Routing(ctx context.Context, project, run string) (any, error) {
-	q := url.Values{}
-	if project != "" {
-		q.Set("project", project)
-	}
+	q := inProject(project)
 	var out answered[report.Routing]
 	err := c.ask(ctx, "/api/v1/runs/"+url.PathEscape(run)+"/routing", q, &out)
 	return out, err
