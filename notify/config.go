@@ -45,7 +45,8 @@ type Receiver struct {
 	Slack   *Slack   `yaml:"slack"`
 	Email   *Email   `yaml:"email"`
 	Webhook *Webhook `yaml:"webhook"`
-	// SendResolved is whether it is told that all is well again, true unless set.
+	// SendResolved is whether it is told that all is well again, true unless set. What a
+	// channel says of itself goes before it.
 	SendResolved *bool `yaml:"send_resolved"`
 	// RunEnded names the ends of runs that are told, of whatever run: completed, stopped,
 	// failed, interrupted, lost. Unset: none.
@@ -64,8 +65,9 @@ type Slack struct {
 	AppTokenFile string       `yaml:"app_token_file"`
 	// Allow are the ids (U…) of those who may press the buttons; empty: the members of the
 	// channel.
-	Allow  []string `yaml:"allow"`
-	APIURL string   `yaml:"api_url"` // of a stand-in; empty: Slack
+	Allow        []string `yaml:"allow"`
+	APIURL       string   `yaml:"api_url"`       // of a stand-in; empty: Slack
+	SendResolved *bool    `yaml:"send_resolved"` // unset: as the receiver says
 }
 
 // Email is a list of recipients and the server that takes their mail.
@@ -76,6 +78,8 @@ type Email struct {
 	// user) or smtps://user:password@host:465 (TLS from the start).
 	SMTP     secret.Value `yaml:"smtp"`
 	SMTPFile string       `yaml:"smtp_file"`
+	// SendResolved is whether a mail says that all is well again; unset: as the receiver says.
+	SendResolved *bool `yaml:"send_resolved"`
 }
 
 // Webhook is an address that takes signed JSON. The address may hold a secret of its own.
@@ -84,6 +88,8 @@ type Webhook struct {
 	URLFile    string       `yaml:"url_file"`
 	Secret     secret.Value `yaml:"secret"` // without one nothing is signed
 	SecretFile string       `yaml:"secret_file"`
+	// SendResolved is whether it is called when all is well again; unset: as the receiver says.
+	SendResolved *bool `yaml:"send_resolved"`
 }
 
 // Route says which receiver hears of a finding: the first of Routes that matches, and so on

@@ -391,12 +391,41 @@ route: {group_by: [run, kind], repeat_interval: 0s}
 	require.Equal(t, []string{"resolved r/loss_nan", "firing r/plateau"}, w.after(time.Minute))
 }
 
-func TestAReceiverMayHearOfNoResolution(t *testing.T) {
+func TestAReceiverOrAChannelMayHearOfNoResolution(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, onSQLite(t), `receivers: [{name: team, webhook: {url: "https://h/x"}, send_resolved: false}]`)
-	f := finding("r", detectors.KindPlateau, warning)
-	w.fires("r", f)
-	require.Equal(t, []string{"firing r/plateau"}, w.after(time.Minute))
-	w.resolves("r", f)
-	require.Empty(t, w.after(time.Hour))
+	const slack, email = `webhook_url: "https://h/x"`, `to: [a@b], from: a@b, smtp: "smtp://h"`
+	for _, c := range []struct {
+		receiver, slack, email, webhook string
+		want                            []string // the channels that hear of it
+	}{
+		{"", "", "", "", []string{"slack", "email", "webhook"}},
+		{"false", "", "", "", nil},
+		{"", "false", "", "", []string{"email", "webhook"}},
+		{"true", "", "false", "false", []string{"slack"}},
+		{"false", "", "true", "", []string{"email"}},
+		{"false", "", "", "true", []string{"webhook"}},
+	} {
+		say := func(value string) string {
+			if value == "" {
+				return ""
+			}
+			return ", send_resolved: " + value
+		}
+		w := newWorld(t, onSQLite(t), fmt.Sprintf(`receivers: [{name: team%s, slack: {%s%s}, email: {%s%s}, webhook: {url: "https://h/x"%s}}]`,
+			say(c.receiver), slack, say(c.slack), email, say(c.email), say(c.webhook)))
+		f := finding("r", detectors.KindPlateau, warning)
+		w.fires("r", f)
+		require.Equal(t, []string{"firing r/plateau", "firing r/plateau", "firing r/plateau"}, w.after(time.Minute))
+		w.resolves("r", f)
+		w.after(time.Hour)
+		messages, err := w.st.ListRecentMessages(t.Context(), 0, 10)
+		require.NoError(t, err)
+		var got []string
+		for _, m := range slices.Backward(messages) {
+			if m.Event == store.MessageResolved {
+				got = append(got, m.Channel)
+			}
+		}
+		require.Equal(t, c.want, got, "%+v", c)
+	}
 }

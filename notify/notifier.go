@@ -82,9 +82,6 @@ func New(c Config, o Options) (*Notifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("receivers[%d]: %w", i, err)
 		}
-		for _, l := range lines {
-			l.resolved = r.SendResolved == nil || *r.SendResolved
-		}
 		n.receivers[r.Name] = lines
 		n.ends = append(n.ends, endings{r.Name, r.RunEnded})
 	}
@@ -111,6 +108,7 @@ func (n *Notifier) lines(r Receiver) ([]*line, error) {
 			return nil, err
 		}
 		out = append(out, n.line(channelSlack, c, slack.Timeout))
+		out[len(out)-1].resolved = sendResolved(s.SendResolved, r.SendResolved)
 		n.listen(s)
 	}
 	if e := r.Email; e != nil {
@@ -119,6 +117,7 @@ func (n *Notifier) lines(r Receiver) ([]*line, error) {
 			return nil, fmt.Errorf("email: %w", err)
 		}
 		out = append(out, n.line(channelEmail, c, email.Timeout))
+		out[len(out)-1].resolved = sendResolved(e.SendResolved, r.SendResolved)
 	}
 	if w := r.Webhook; w != nil {
 		c, err := webhook.New(webhook.Options{URL: w.URL, Secret: w.Secret, HTTPClient: n.o.HTTPClient, Now: n.o.Now})
@@ -126,8 +125,17 @@ func (n *Notifier) lines(r Receiver) ([]*line, error) {
 			return nil, fmt.Errorf("webhook: %w", err)
 		}
 		out = append(out, n.line(channelWebhook, c, webhook.Timeout))
+		out[len(out)-1].resolved = sendResolved(w.SendResolved, r.SendResolved)
 	}
 	return out, nil
+}
+
+// sendResolved returns what the first that is set says; true where none is.
+func sendResolved(channel, receiver *bool) bool {
+	if channel == nil {
+		channel = receiver
+	}
+	return channel == nil || *channel
 }
 
 // channelsOf returns the names of a receiver's channels.
