@@ -95,15 +95,7 @@ func (r Reader) Routing(ctx context.Context, project, id string) (any, error) {
 	if r.Notifier == nil {
 		return nil, errors.New("no config, so nobody knows who is told")
 	}
-	findings, err := r.Store.ListFindings(ctx, run.PK)
-	if err != nil {
-		return nil, err
-	}
 	now := time.Now()
-	silences, err := r.Store.ListSilences(ctx, now)
-	if err != nil {
-		return nil, err
-	}
-	all, err := r.Notifier.Explain(run, findings, silences, now)
+	all, err := r.Notifier.Explain(ctx, r.Store, run, now)
 	return report.RoutingOf(run, all, now), err
 }

@@ -30,12 +30,15 @@ type Interval struct {
 	Zone string `yaml:"zone"`
 }
 
-// Inhibit keeps findings that match Target from being told while another finding of the same
-// run fires that matches Source and is alike in all that Equal names (kind, metric, severity).
+// Inhibit keeps findings that match Target from being told while another finding fires that
+// matches Source and is alike in all that Equal names.
 type Inhibit struct {
 	Source []string `yaml:"source"`
 	Target []string `yaml:"target"`
-	Equal  []string `yaml:"equal"`
+	// Equal names what the two have in common: run, project, tag (all tags of the run), kind,
+	// severity, metric. Unset: run. Without run among them a finding of another run inhibits
+	// too, while that run trains.
+	Equal []string `yaml:"equal"`
 }
 
 // Receiver is one set of channels under a name. One without channels hears nothing, which

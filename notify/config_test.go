@@ -116,6 +116,8 @@ func TestValidateNamesThePath(t *testing.T) {
 		`time_intervals: [{name: a, from: "TZ=0", to: "@daily"}]`:                                "time_intervals[0]: from:",
 		`time_intervals: [{name: a, from: "@hourly", to: "@daily", zone: Mars}]`:                 `time zone "Mars"`,
 		`inhibit: [{source: [kind=plateau], target: ["x"], equal: [colour]}]`:                    `inhibit[0].equal: "colour"`,
+		`inhibit: [{source: [kind=plateau], target: [kind=spike], equal: [run, run]}]`:           `inhibit[0].equal: "run" is there twice`,
+		`inhibit: [{source: [kind=plateau], target: [kind=spike], equal: [project, kind]}]`:      `inhibit[0].equal: source and target name different values of kind`,
 		`inhibit: [{source: [kind=plateau]}]`:                                                    "inhibit[0].target: missing",
 		`route: {routes: [{matchers: ["colour=red"]}]}`:                                          `route.routes[0].matchers[0]: "colour" is none of project`,
 		`route: {routes: [{matchers: ["kind=plateau", "project"]}]}`:                             `route.routes[0].matchers[1]: "project" is not a matcher`,

@@ -14,7 +14,7 @@
 // none fires any more, that is told at once; so a group is at most two messages an interval.
 // What still holds for a run that trains is said again after repeat_interval.
 //
-// What a silence, the times of the route, or a finding of the same run (inhibit) keeps back is
+// What a silence, the times of the route, or another finding (inhibit) keeps back is
 // not told, the reason is on record, and it is told when that is over, if it still fires then.
 //
 // A receiver that is to be told of more than ten groups within a minute is told of the rest

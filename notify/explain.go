@@ -38,23 +38,37 @@ type Passed struct {
 	Why   string // the matcher that does not hold
 }
 
-// Explain says who would hear of the findings of a run at a time, silences being those that
-// hold then. Of a run without findings it says what would be, were there one of each severity.
-func (n *Notifier) Explain(run store.Run, findings []store.Finding, silences []store.Silence, now time.Time) ([]Explanation, error) {
+// Facts is what is needed of a store.Store to explain.
+type Facts interface {
+	facts
+	ListSilences(ctx context.Context, after time.Time) ([]store.Silence, error)
+}
+
+// Explain says who would hear of the findings of a run at a time. Of a run without findings
+// it says what would be, were there one of each severity.
+func (n *Notifier) Explain(ctx context.Context, st Facts, run store.Run, now time.Time) ([]Explanation, error) {
+	silences, err := st.ListSilences(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	findings, err := st.ListFindings(ctx, run.PK)
+	if err != nil {
+		return nil, err
+	}
 	supposed := len(findings) == 0
 	if supposed {
 		for _, severity := range []detectors.Severity{detectors.SeverityWarning, detectors.SeverityCritical} {
 			findings = append(findings, store.Finding{RunPK: run.PK, Finding: detectors.Finding{Severity: severity}})
 		}
 	}
-	h := &holder{n: n, now: now, silences: silences, findings: func(context.Context, int64) ([]store.Finding, error) { return findings, nil }}
+	h := &holder{n: n, now: now, silences: silences, asked: st, ofRuns: map[int64][]store.Finding{run.PK: findings}}
 	var out []Explanation
 	for _, f := range findings {
 		e := Explanation{Finding: f, Supposed: supposed}
 		about := store.RunFinding{Run: run, Finding: f}
 		s := subjectOf(about)
 		for _, r := range n.routesOf(s) {
-			held, err := h.of(context.Background(), r.receiver, about)
+			held, err := h.of(ctx, r.receiver, about)
 			if err != nil {
 				return nil, err
 			}

@@ -90,7 +90,7 @@ func (n *Notifier) Look(ctx context.Context, st Groups) (time.Time, error) {
 			looked = len(states)
 			w := &watch{
 				n: n, tx: tx, now: now, first: map[string]int{}, storms: map[string]*store.GroupState{},
-				holder: holder{n: n, now: now, silences: silences, findings: tx.ListFindings},
+				holder: holder{n: n, now: now, silences: silences, asked: tx},
 			}
 			if err := w.all(ctx, states); err != nil {
 				return err

@@ -41,11 +41,15 @@ func (n *node) labels(s subject) map[string]string {
 		case "run":
 			out["project"], out[key] = s.run.Project, s.run.ID // ids are those of a project
 		case "tag":
-			tags := slices.Sorted(slices.Values(s.run.Tags))
-			out[key] = strings.Join(tags, ",")
+			out[key] = tagsOf(s.run)
 		default:
 			out[key] = s.values(key)[0]
 		}
 	}
 	return out
+}
+
+// tagsOf returns all tags of a run, in an order that does not hang on how they were given.
+func tagsOf(r store.Run) string {
+	return strings.Join(slices.Sorted(slices.Values(r.Tags)), ",")
 }

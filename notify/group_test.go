@@ -373,7 +373,7 @@ route: {active_times: [work], repeat_interval: 0s}
 func TestWhatIsInhibitedWaitsForItsCause(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, onSQLite(t), team+`
-inhibit: [{source: [severity=critical], target: [severity=warning], equal: [metric]}]
+inhibit: [{source: [severity=critical], target: [severity=warning], equal: [run, metric]}]
 route: {group_by: [run, kind], repeat_interval: 0s}
 `)
 	nan, plateau := finding("r", detectors.KindLossNaN, critical), finding("r", detectors.KindPlateau, warning)
@@ -389,6 +389,54 @@ route: {group_by: [run, kind], repeat_interval: 0s}
 	require.Equal(t, "inhibited by loss_nan of the same run", waiting[0].Member.Why)
 	w.resolves("r", nan)
 	require.Equal(t, []string{"resolved r/loss_nan", "firing r/plateau"}, w.after(time.Minute))
+}
+
+func TestAFindingOfOneRunInhibitsThoseOfAnother(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) store.Store{"sqlite": onSQLite, "postgres": onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, open(t), team+`
+inhibit: [{source: [kind=stalled], target: [kind!=stalled], equal: [project, tag]}]
+route: {repeat_interval: 0s}
+`)
+			tagged := func(id string, tags ...string) store.Run { return store.Run{ID: id, Tags: tags} }
+			stalled := finding("disk", detectors.KindStalled, critical)
+			w.happen(tagged("disk", "b", "a"), store.MessageFiring, stalled)
+			require.Equal(t, []string{"firing disk/stalled"}, w.after(time.Minute))
+			w.happen(tagged("alike", "a", "b"), store.MessageFiring, finding("alike", detectors.KindPlateau, warning))
+			w.happen(tagged("tagged", "a"), store.MessageFiring, finding("tagged", detectors.KindPlateau, warning))
+			w.happen(store.Run{Project: "nlp", ID: "far", Tags: []string{"a", "b"}}, store.MessageFiring, finding("far", detectors.KindPlateau, warning))
+			got := w.after(10 * time.Minute)
+			slices.Sort(got)
+			require.Equal(t, []string{"firing far/plateau", "firing tagged/plateau"}, got)
+			waiting, err := w.st.ListWaiting(t.Context(), 0, 10)
+			require.NoError(t, err)
+			require.Len(t, waiting, 1)
+			const why = "inhibited by stalled of run vision/disk"
+			require.Equal(t, why, waiting[0].Member.Why)
+			run, err := w.st.FindRun(t.Context(), "vision", "alike")
+			require.NoError(t, err)
+			all, err := w.n.Explain(t.Context(), w.st, run, w.clock.now())
+			require.NoError(t, err)
+			require.Equal(t, why, all[0].Heard[0].Why)
+
+			// It fires still, but its run has ended: the others are not held back for ever.
+			w.happen(store.Run{ID: "disk", Tags: []string{"a", "b"}, State: store.StateLost}, store.MessageFiring)
+			require.Equal(t, []string{"firing alike/plateau"}, w.after(time.Minute))
+		})
+	}
+}
+
+func TestTwoThatAreSourceAndTargetBothAreBothTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, onSQLite(t), team+"inhibit: [{source: [severity=critical], target: ['severity=~\".*\"'], equal: []}]\n")
+	w.fires("r", finding("r", detectors.KindLossNaN, critical), finding("r", detectors.KindSpike, warning))
+	w.fires("s", finding("s", detectors.KindLossNaN, critical))
+	w.happen(store.Run{Project: "nlp", ID: "t"}, store.MessageFiring, finding("t", detectors.KindPlateau, warning))
+	got := w.after(10 * time.Minute)
+	slices.Sort(got)
+	require.Equal(t, []string{"firing r/loss_nan", "firing s/loss_nan"}, got, "and what is less grave is not, of whatever run")
 }
 
 func TestAReceiverOrAChannelMayHearOfNoResolution(t *testing.T) {

@@ -29,10 +29,14 @@ func intervalsOf(c *Config) map[string]interval {
 	return out
 }
 
+// firingLimit bounds the findings of other runs that may inhibit: the gravest come first.
+const firingLimit = 1000
+
 // inhibition is a rule of the config.
 type inhibition struct {
 	source, target []matcher
 	equal          []string
+	across         bool // the source may be of another run
 }
 
 func inhibitionsOf(c *Config) []inhibition {
@@ -40,7 +44,11 @@ func inhibitionsOf(c *Config) []inhibition {
 	for _, i := range c.Inhibit {
 		source, _ := matchersOf(nil, i.Source) // Validate has seen them
 		target, _ := matchersOf(nil, i.Target)
-		out = append(out, inhibition{source, target, i.Equal})
+		equal := i.Equal
+		if equal == nil {
+			equal = []string{"run"}
+		}
+		out = append(out, inhibition{source, target, equal, !slices.Contains(equal, "run")})
 	}
 	return out
 }
@@ -56,7 +64,17 @@ type holder struct {
 	n        *Notifier
 	now      time.Time
 	silences []store.Silence
-	findings func(ctx context.Context, runPK int64) ([]store.Finding, error)
+	asked    facts
+	// ofRuns and firing hold what was asked for already.
+	ofRuns map[int64][]store.Finding
+	firing []store.RunFinding
+	known  bool // firing
+}
+
+// facts is what is asked of a store, or of its transaction, to know what inhibits.
+type facts interface {
+	ListFindings(ctx context.Context, runPK int64) ([]store.Finding, error)
+	ListFiring(ctx context.Context, limit int) ([]store.RunFinding, error)
 }
 
 // of returns what keeps a finding from being told to a receiver.
@@ -128,17 +146,74 @@ func (h *holder) byFinding(ctx context.Context, s subject, f store.RunFinding) (
 		if !matchAll(rule.target, s) {
 			continue
 		}
-		others, err := h.findings(ctx, f.Run.PK)
+		sources, err := h.sources(ctx, rule, f.Run)
 		if err != nil {
 			return hold{}, fmt.Errorf("read what may inhibit: %w", err)
 		}
-		for _, o := range others {
-			other := subjectOf(store.RunFinding{Run: f.Run, Finding: o})
-			alike := !slices.ContainsFunc(rule.equal, func(key string) bool { return !slices.Equal(s.values(key), other.values(key)) })
-			if o.ID != f.Finding.ID && o.Firing() && alike && matchAll(rule.source, other) {
-				return hold{fmt.Sprintf("inhibited by %s of the same run", o.Kind), h.now.Add(askInhibited)}, nil
+		both := matchAll(rule.source, s)
+		for _, o := range sources {
+			other := subjectOf(o)
+			// Of two that match source and target both, neither inhibits the other: nobody would be told.
+			if o.Finding.ID == f.Finding.ID || !matchAll(rule.source, other) || !rule.alike(s, other) || both && matchAll(rule.target, other) {
+				continue
 			}
+			of := "the same run"
+			if o.Run.PK != f.Run.PK {
+				of = fmt.Sprintf("run %s/%s", o.Run.Project, o.Run.ID)
+			}
+			return hold{fmt.Sprintf("inhibited by %s of %s", o.Finding.Kind, of), h.now.Add(askInhibited)}, nil
 		}
 	}
 	return hold{}, nil
+}
+
+// sources returns the findings that fire and may inhibit one of a run: those of the run, and,
+// where the rule reaches so far, those of other runs that train.
+func (h *holder) sources(ctx context.Context, rule inhibition, run store.Run) ([]store.RunFinding, error) {
+	own, asked := h.ofRuns[run.PK]
+	if !asked {
+		var err error
+		if own, err = h.asked.ListFindings(ctx, run.PK); err != nil {
+			return nil, err
+		}
+		if h.ofRuns == nil {
+			h.ofRuns = map[int64][]store.Finding{}
+		}
+		h.ofRuns[run.PK] = own
+	}
+	var out []store.RunFinding
+	for _, f := range own {
+		if f.Firing() {
+			out = append(out, store.RunFinding{Run: run, Finding: f})
+		}
+	}
+	if !rule.across {
+		return out, nil
+	}
+	if !h.known {
+		var err error
+		if h.firing, err = h.asked.ListFiring(ctx, firingLimit); err != nil {
+			return nil, err
+		}
+		h.known = true
+	}
+	for _, f := range h.firing {
+		if f.Run.PK != run.PK {
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// alike reports whether two subjects have in common what the rule asks for.
+func (i inhibition) alike(a, b subject) bool {
+	return !slices.ContainsFunc(i.equal, func(key string) bool {
+		switch key {
+		case "run":
+			return a.run.PK != b.run.PK
+		case "tag":
+			return tagsOf(a.run) != tagsOf(b.run)
+		}
+		return !slices.Equal(a.values(key), b.values(key))
+	})
 }

@@ -68,12 +68,36 @@ func (v *validation) intervals(c *Config) {
 		}
 		v.matchers(path+".source", r.Source)
 		v.matchers(path+".target", r.Target)
-		for _, key := range r.Equal {
-			if !slices.Contains(matchKeys, key) {
+		for j, key := range r.Equal {
+			switch {
+			case !slices.Contains(matchKeys, key):
 				v.bad(path+".equal", "%q is none of %s", key, strings.Join(matchKeys, ", "))
+			case slices.Contains(r.Equal[:j], key):
+				v.bad(path+".equal", "%q is there twice", key)
+			case differ(key, r.Source, r.Target):
+				v.bad(path+".equal", "source and target name different values of %s, so nothing is alike in it", key)
 			}
 		}
 	}
+}
+
+// differ reports whether two lists of matchers name different values of a key that has one
+// value alone.
+func differ(key string, a, b []string) bool {
+	if key == "run" || key == "tag" { // a run has an id and a name, and any number of tags
+		return false
+	}
+	name := func(list []string) (value string, found bool) {
+		for _, text := range list {
+			if m, err := parseMatcher(text); err == nil && m.key == key && !m.not && m.regexp == nil {
+				return m.exact, true
+			}
+		}
+		return "", false
+	}
+	x, hasX := name(a)
+	y, hasY := name(b)
+	return hasX && hasY && x != y
 }
 
 func (v *validation) digests(c *Config) {

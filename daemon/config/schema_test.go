@@ -123,10 +123,10 @@ var docs = map[string]object{
 	"time_intervals[].from": {"description": "When it begins: a cron expression of five fields, by the clock on the wall."},
 	"time_intervals[].to":   {"description": "When it ends: a cron expression of five fields, by the clock on the wall."},
 	"time_intervals[].zone": {"description": "Time zone, as in Europe/Berlin. Default UTC."},
-	"inhibit":               {"description": "What is not told while something else of the same run fires."},
+	"inhibit":               {"description": "What is not told while something else fires."},
 	"inhibit[].source":      {"description": "Matchers of what inhibits."},
 	"inhibit[].target":      {"description": "Matchers of what is inhibited."},
-	"inhibit[].equal":       {"description": "In what the two must be alike beside the run.", "items": object{"enum": []string{"project", "run", "tag", "kind", "severity", "metric"}}},
+	"inhibit[].equal":       {"description": "In what the two must be alike. Default [run]; without run among them a finding of another run that trains inhibits too.", "items": object{"enum": []string{"project", "run", "tag", "kind", "severity", "metric"}}},
 
 	"upkeep":              {"description": "When the store is tidied up, and what is let go."},
 	"upkeep.schedule":     {"description": "A cron expression of five fields. Default \"17 3 * * *\"."},

@@ -76,7 +76,10 @@ const (
 	findingColumns = `id, run_pk, kind, metric, onset_epoch, severity, fired_epoch, resolved_epoch, confidence,
 		reason, summary, evidence::text, advice::text, opened_at`
 
-	qFindings       query = `SELECT ` + findingColumns + ` FROM finding WHERE run_pk = $1 ORDER BY pk`
+	qFindings query = `SELECT ` + findingColumns + ` FROM finding WHERE run_pk = $1 ORDER BY pk`
+	qFiring   query = `SELECT ` + findingColumns + ` FROM finding
+		WHERE resolved_epoch IS NULL AND run_pk IN (SELECT pk FROM run WHERE state = 'running')
+		ORDER BY CASE severity WHEN 'critical' THEN 2 WHEN 'warning' THEN 1 ELSE 0 END DESC, pk DESC LIMIT $1`
 	qFinding        query = `SELECT ` + findingColumns + ` FROM finding WHERE id = $1`
 	qUpsertFindings query = `INSERT INTO finding (id, run_pk, kind, metric, onset_epoch, severity, fired_epoch, resolved_epoch,
 		confidence, reason, summary, evidence, advice, opened_at)

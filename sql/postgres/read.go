@@ -86,6 +86,24 @@ func (s *Store) ListFindings(ctx context.Context, runPK int64) ([]store.Finding,
 	return named(list(ctx, s.pool, qFindings, scanFinding, runPK))("list findings")
 }
 
+// ListFiring is store.Store's.
+func (s *Store) ListFiring(ctx context.Context, limit int) ([]store.RunFinding, error) {
+	return listFiring(ctx, s.pool, limit)
+}
+
+func listFiring(ctx context.Context, db querier, limit int) ([]store.RunFinding, error) {
+	findings, err := list(ctx, db, qFiring, scanFinding, limit)
+	if err != nil || len(findings) == 0 {
+		return nil, wrap(err, "list what fires")
+	}
+	pks := make([]int64, len(findings))
+	for i, f := range findings {
+		pks[i] = f.RunPK
+	}
+	runs, err := list(ctx, db, qRunsByPK, scanRun, pks)
+	return column.WithRuns(findings, runs), wrap(err, "list the runs of what fires")
+}
+
 // ListCommands is store.Store's.
 func (s *Store) ListCommands(ctx context.Context, runPK int64) ([]store.Command, error) {
 	return named(list(ctx, s.pool, qCommands, scanCommand, runPK))("list commands")
@@ -140,6 +158,13 @@ func (s *Store) also(ctx context.Context, m *store.Message) ([]store.RunFinding,
 	}
 	runs, err := list(ctx, s.pool, qRunsByPK, scanRun, pks)
 	return column.Also(m.FindingID, findings, runs), err
+}
+
+func wrap(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // named wraps the error of a question with what was asked.

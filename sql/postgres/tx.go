@@ -121,6 +121,11 @@ func (t *tx) ListFindings(ctx context.Context, runPK int64) ([]store.Finding, er
 	return named(list(ctx, t, qFindings, scanFinding, runPK))("list findings")
 }
 
+// ListFiring is store.Tx's.
+func (t *tx) ListFiring(ctx context.Context, limit int) ([]store.RunFinding, error) {
+	return listFiring(ctx, t, limit)
+}
+
 // ListCommands is store.Tx's.
 func (t *tx) ListCommands(ctx context.Context, runPK int64) ([]store.Command, error) {
 	return named(list(ctx, t, qCommands, scanCommand, runPK))("list commands")

@@ -49,7 +49,12 @@ const (
 	findingColumns = `id, run_pk, kind, metric, onset_epoch, severity, fired_epoch, resolved_epoch, confidence,
 		reason, summary, evidence, advice, opened_at`
 
-	qFindings      query = `SELECT ` + findingColumns + ` FROM finding WHERE run_pk = ? ORDER BY pk`
+	qFindings query = `SELECT ` + findingColumns + ` FROM finding WHERE run_pk = ? ORDER BY pk`
+	qFiring   query = `SELECT ` + findingColumns + ` FROM finding
+		WHERE resolved_epoch IS NULL AND run_pk IN (SELECT pk FROM run WHERE state = 'running')
+		ORDER BY CASE severity WHEN 'critical' THEN 2 WHEN 'warning' THEN 1 ELSE 0 END DESC, pk DESC LIMIT ?`
+	qFiringRuns query = `SELECT ` + runColumns + ` FROM run r WHERE r.state = 'running'
+		AND EXISTS (SELECT 1 FROM finding f WHERE f.run_pk = r.pk AND f.resolved_epoch IS NULL)`
 	qFinding       query = `SELECT ` + findingColumns + ` FROM finding WHERE id = ?`
 	qUpsertFinding query = `INSERT INTO finding (` + findingColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (run_pk, kind, metric, onset_epoch) DO UPDATE SET severity = excluded.severity,

@@ -113,6 +113,23 @@ func (s *Store) ListFindings(ctx context.Context, runPK int64) ([]store.Finding,
 	return named(list(ctx, s.read, qFindings, scanFinding, runPK))("list findings")
 }
 
+// ListFiring is store.Store's.
+func (s *Store) ListFiring(ctx context.Context, limit int) ([]store.RunFinding, error) {
+	return listFiring(ctx, s.read, limit)
+}
+
+func listFiring(ctx context.Context, db querier, limit int) ([]store.RunFinding, error) {
+	findings, err := list(ctx, db, qFiring, scanFinding, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list what fires: %w", err)
+	}
+	runs, err := list(ctx, db, qFiringRuns, scanRun)
+	if err != nil {
+		return nil, fmt.Errorf("list the runs of what fires: %w", err)
+	}
+	return column.WithRuns(findings, runs), nil
+}
+
 // ListCommands is store.Store's.
 func (s *Store) ListCommands(ctx context.Context, runPK int64) ([]store.Command, error) {
 	return named(list(ctx, s.read, qCommands, scanCommand, runPK))("list commands")

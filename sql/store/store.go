@@ -41,6 +41,9 @@ type Store interface {
 	ListFindings(ctx context.Context, runPK int64) ([]Finding, error)
 	ListCommands(ctx context.Context, runPK int64) ([]Command, error)
 	ListMessages(ctx context.Context, runPK int64) ([]Message, error)
+	// ListFiring returns findings that fire, of runs that train, the gravest and then the
+	// newest first.
+	ListFiring(ctx context.Context, limit int) ([]RunFinding, error)
 	// ListQuarantined returns refused messages, newest first.
 	ListQuarantined(ctx context.Context, limit int) ([]Quarantined, error)
 
@@ -85,10 +88,11 @@ type Tx interface {
 	// that two daemons cannot deadlock, and returns them in the order asked for, each
 	// with its attempts.
 	LockRuns(ctx context.Context, keys []RunKey) ([]RunState, error)
-	// ListEpochs, ListFindings, ListCommands: as on Store, inside the transaction.
+	// ListEpochs, ListFindings, ListCommands, ListFiring: as on Store, inside the transaction.
 	ListEpochs(ctx context.Context, runPK int64) ([]Epoch, error)
 	ListFindings(ctx context.Context, runPK int64) ([]Finding, error)
 	ListCommands(ctx context.Context, runPK int64) ([]Command, error)
+	ListFiring(ctx context.Context, limit int) ([]RunFinding, error)
 	// ListHeld returns the events that wait for an earlier one, by attempt and
 	// sequence number.
 	ListHeld(ctx context.Context, runPK int64) ([]Held, error)

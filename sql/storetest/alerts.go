@@ -84,3 +84,51 @@ func testWaiting(t *testing.T, s store.Store) {
 	require.NoError(t, err)
 	require.Empty(t, recent)
 }
+
+func testFiring(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	got, err := s.ListFiring(ctx, 10)
+	require.NoError(t, err)
+	require.Empty(t, got)
+	var want []store.RunFinding // the newest last
+	for _, c := range []struct {
+		id       string
+		state    store.State
+		severity detectors.Severity
+		resolved bool
+		listed   bool
+	}{
+		{"over", store.StateCompleted, detectors.SeverityCritical, false, false},
+		{"lost", store.StateLost, detectors.SeverityCritical, false, false},
+		{"trains", store.StateRunning, detectors.SeverityWarning, false, true},
+		{"trains", store.StateRunning, detectors.SeverityCritical, true, false},
+		{"worse", store.StateRunning, detectors.SeverityCritical, false, true},
+		{"other", store.StateRunning, detectors.SeverityInfo, false, true},
+		{"other", store.StateRunning, detectors.SeverityWarning, false, true},
+	} {
+		ingest(t, s, store.RunKey{Project: "p", ID: c.id}, func(tx store.Tx, r store.RunState) error {
+			r.Run.State = c.state
+			f := aFinding(r.Run.PK, detectors.KindSpike, 3)
+			f.Severity, f.ID, f.Metric = c.severity, c.id+string(c.severity), string(c.severity)
+			if c.resolved {
+				f.ResolvedEpoch = new(9)
+			}
+			if err := tx.Write(ctx, store.Changes{Runs: []store.Run{r.Run}, Findings: []store.Finding{f}}); err != nil {
+				return err
+			}
+			if c.listed {
+				want = append(want, store.RunFinding{Run: r.Run, Finding: f})
+			}
+			return nil
+		})
+	}
+	want = []store.RunFinding{want[1], want[3], want[0], want[2]}
+	got, err = s.ListFiring(ctx, 10)
+	require.NoError(t, err)
+	requireSame(t, want, got)
+	require.NoError(t, s.Ingest(ctx, func(tx store.Tx) error {
+		got, err := tx.ListFiring(ctx, 2)
+		requireSame(t, want[:2], got)
+		return err
+	}))
+}

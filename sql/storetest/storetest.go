@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"MessagesOfManyOrOfNone":          testManyOrNone,
 		"SilencesWakeWhatTheyHold":        testSilences,
 		"WhatWasNotToldIsListed":          testWaiting,
+		"WhatFiresOfRunsThatTrain":        testFiring,
 		"UpkeepForgetsOldRefusals":        testUpkeep,
 		"AJobIsWorkedOnce":                testJobOnce,
 		"AFailedJobIsTriedAgain":          testJobRetry,

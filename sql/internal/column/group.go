@@ -54,6 +54,21 @@ func Members(groups []store.Group, grouped []store.Grouped, findings []store.Fin
 	return out
 }
 
+// WithRuns puts findings together with their runs; those whose run was not read are left out.
+func WithRuns(findings []store.Finding, runs []store.Run) []store.RunFinding {
+	run := map[int64]store.Run{}
+	for _, r := range runs {
+		run[r.PK] = r
+	}
+	out := make([]store.RunFinding, 0, len(findings))
+	for _, f := range findings {
+		if r, ok := run[f.RunPK]; ok {
+			out = append(out, store.RunFinding{Run: r, Finding: f})
+		}
+	}
+	return out
+}
+
 // Also puts the findings of a message, but for the one that heads it, together with their runs.
 func Also(head string, findings []store.Finding, runs []store.Run) []store.RunFinding {
 	run := map[int64]store.Run{}
