@@ -65,7 +65,7 @@ func (n *Notifier) Announce(run store.Run, event store.MessageEvent, f store.Fin
 
 // routesOf returns the routes that s takes.
 func (n *Notifier) routesOf(s subject) []*node {
-	if s.severity.Rank() < detectors.SeverityWarning.Rank() {
+	if s.severity.Rank() < detectors.SeverityWarning.Rank() && s.kind != kindEnded {
 		return []*node{{path: "information", receiver: logReceiver}}
 	}
 	return n.root.find(s)

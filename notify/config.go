@@ -51,8 +51,9 @@ type Receiver struct {
 	// SendResolved is whether it is told that all is well again, true unless set. What a
 	// channel says of itself goes before it.
 	SendResolved *bool `yaml:"send_resolved"`
-	// RunEnded names the ends of runs that are told, of whatever run: completed, stopped,
-	// failed, interrupted, lost. Unset: none.
+	// RunEnded names the ends of runs that are told where the routes lead here: completed,
+	// stopped, failed, interrupted, lost. Unset: none. Routes see an end as of kind
+	// run_ended, with severity warning for failed and lost and info for the others.
 	RunEnded []string `yaml:"run_ended"`
 }
 

@@ -20,6 +20,9 @@
 // A receiver that is to be told of more than ten groups within a minute is told of the rest
 // together, whatever group_by says: one message and its updates, a minute apart.
 //
+// The end of a run goes down the same routes, by itself, and waits for their times and for
+// silences in its job: [Notifier.Ended].
+//
 // A digest is told by a schedule, and what it covers is stored with its message when it is due:
 // LookDigests.
 //

@@ -1,6 +1,10 @@
 package notify
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -17,30 +22,108 @@ var endedStates = []string{
 	string(store.StateInterrupted), string(store.StateLost),
 }
 
-// endings are the ends of runs that a receiver is told of.
-type endings struct {
-	receiver string
-	states   []string
+// kindEnded is the kind of a run's end, where routes and silences match it.
+const kindEnded = detectors.Kind(store.MessageRunEnded)
+
+// askSilenced is how often it is looked at again whether a silence was lifted that keeps the
+// end of a run back.
+const askSilenced = time.Minute
+
+// endOf returns the end of a run as routes and silences see it.
+func endOf(run store.Run, state store.State) subject {
+	s := subject{run: run, kind: kindEnded, severity: detectors.SeverityInfo}
+	if state == store.StateFailed || state == store.StateLost {
+		s.severity = detectors.SeverityWarning
+	}
+	return s
+}
+
+// endBody is what the message about an end holds: the run may have begun again, or ended
+// otherwise, when it is sent.
+type endBody struct {
+	State    store.State `json:"state"`
+	Reason   string      `json:"reason,omitempty"`
+	EndedAt  *time.Time  `json:"ended_at,omitempty"`
+	Attempts int         `json:"attempts"`
 }
 
 // Ended returns the messages about a run that has just ended, or was lost: to each receiver
-// that asks for such ends. The same end of the same attempt gives the same ids, so a run
-// that is lost twice in one attempt is told of once. It has no side effects.
+// that the routes lead to and that asks for such ends. The same end of the same attempt
+// gives the same ids, so a run that is lost twice in one attempt is told of once. It has no
+// side effects.
 func (n *Notifier) Ended(run store.Run, now time.Time) []store.Message {
+	body, _ := json.Marshal(endBody{run.State, run.EndReason, run.EndedAt, run.Attempts}) // of such a type it cannot fail
 	var out []store.Message
-	for _, e := range n.ends {
-		if !slices.Contains(e.states, string(run.State)) {
+	var told []string
+	for _, r := range n.routesOf(endOf(run, run.State)) {
+		if slices.Contains(told, r.receiver) || !n.asks(r.receiver, run.State) {
 			continue
 		}
-		for _, channel := range n.channelsOf(e.receiver) {
+		told = append(told, r.receiver)
+		for _, channel := range n.channelsOf(r.receiver) {
 			id := strings.Join([]string{
-				string(store.MessageRunEnded), run.Project, run.ID, strconv.Itoa(run.Attempts), string(run.State), e.receiver, channel,
+				string(store.MessageRunEnded), run.Project, run.ID, strconv.Itoa(run.Attempts), string(run.State), r.receiver, channel,
 			}, "\x00")
 			out = append(out, store.Message{
-				ID: uuid.NewSHA1(namespace, []byte(id)).String(), RunPK: run.PK, Receiver: e.receiver, Channel: channel,
-				Event: store.MessageRunEnded, State: store.MessageQueued, CreatedAt: now,
+				ID: uuid.NewSHA1(namespace, []byte(id)).String(), RunPK: run.PK, Receiver: r.receiver, Channel: channel,
+				Event: store.MessageRunEnded, State: store.MessageQueued, CreatedAt: now, Body: string(body),
 			})
 		}
+	}
+	return out
+}
+
+// asks reports whether a receiver is told of ends of a kind.
+func (n *Notifier) asks(receiver string, state store.State) bool {
+	return slices.Contains(n.ends[receiver], string(state))
+}
+
+// ended has the message speak of the run as it ended, and says what keeps it from being told
+// now: a *store.NotYetError, on record with the message.
+func (t *try) ended(ctx context.Context) error {
+	m := t.d.Message
+	if m.Event != store.MessageRunEnded {
+		return nil
+	}
+	if m.Body != "" {
+		var end endBody
+		if err := json.Unmarshal([]byte(m.Body), &end); err != nil {
+			return t.failed(ctx, &store.PermanentError{Err: fmt.Errorf("what end message %s is about cannot be read: %w", m.ID, err)})
+		}
+		if end.State == store.StateLost && t.d.Run.State != store.StateLost {
+			return t.failed(ctx, &store.PermanentError{Err: errors.New("not told: the run was heard of again")})
+		}
+		t.d.Run.State, t.d.Run.EndReason, t.d.Run.EndedAt, t.d.Run.Attempts = end.State, end.Reason, end.EndedAt, end.Attempts
+	}
+	if m.State != store.MessageQueued {
+		return nil // it may be there already, and is seen through
+	}
+	now := t.n.o.Now()
+	silences, err := t.st.ListSilences(ctx, now)
+	if err != nil {
+		return fmt.Errorf("read the silences: %w", err)
+	}
+	h := holder{n: t.n, now: now, silences: silences}
+	held := h.ofEnd(m.Receiver, endOf(t.d.Run, t.d.Run.State))
+	if held.why == "" {
+		return nil
+	}
+	if m.LastError != held.why {
+		if err := t.record(ctx, store.Delivery{State: store.MessageQueued, Error: held.why}); err != nil {
+			return err
+		}
+	}
+	return &store.NotYetError{After: held.until.Sub(now), Why: held.why}
+}
+
+// ofEnd returns what keeps the end of a run from being told to a receiver.
+func (h *holder) ofEnd(receiver string, s subject) hold {
+	if out := h.byTime(receiver, s); out.why != "" {
+		return out
+	}
+	out := h.bySilence(s)
+	if again := h.now.Add(askSilenced); out.until.After(again) {
+		out.until = again
 	}
 	return out
 }

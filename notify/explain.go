@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,9 +14,12 @@ import (
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
-// Explanation says who would hear of one finding, and who would not, and why.
+// Explanation says who would hear of one finding, or of the end of the run, and who would
+// not, and why.
 type Explanation struct {
 	Finding store.Finding
+	// Ends are the ends of which this holds; none: it is about a finding.
+	Ends []store.State
 	// Supposed is true where the run has no such finding: it is asked what if.
 	Supposed bool
 	Heard    []Hearing
@@ -44,8 +49,9 @@ type Facts interface {
 	ListSilences(ctx context.Context, after time.Time) ([]store.Silence, error)
 }
 
-// Explain says who would hear of the findings of a run at a time. Of a run without findings
-// it says what would be, were there one of each severity.
+// Explain says who would hear of the findings of a run at a time, and of its end. Of a run
+// without findings it says what would be, were there one of each severity, and of one that
+// trains, what would be of each end.
 func (n *Notifier) Explain(ctx context.Context, st Facts, run store.Run, now time.Time) ([]Explanation, error) {
 	silences, err := st.ListSilences(ctx, now)
 	if err != nil {
@@ -85,7 +91,43 @@ func (n *Notifier) Explain(ctx context.Context, st Facts, run store.Run, now tim
 		}
 		out = append(out, e)
 	}
-	return out, nil
+	return append(out, n.explainEnds(h, run)...), nil
+}
+
+// explainEnds says the same of ends once.
+func (n *Notifier) explainEnds(h *holder, run store.Run) []Explanation {
+	states := []store.State{run.State}
+	if run.State == store.StateRunning {
+		states = states[:0]
+		for _, s := range endedStates {
+			states = append(states, store.State(s))
+		}
+	}
+	var out []Explanation
+	for _, state := range states {
+		e := Explanation{Ends: []store.State{state}, Supposed: run.State == store.StateRunning}
+		s := endOf(run, state)
+		e.Finding.Kind, e.Finding.Severity = s.kind, s.severity
+		var notAsked []Passed
+		for _, r := range n.routesOf(s) {
+			if !n.asks(r.receiver, state) {
+				notAsked = append(notAsked, Passed{r.path, r.receiver + " asks for no such ends (run_ended)"})
+				continue
+			}
+			held := h.ofEnd(r.receiver, s)
+			e.Heard = append(e.Heard, Hearing{Route: r.path, Receiver: r.receiver, Channels: n.channelsOf(r.receiver), Why: held.why, Until: held.until})
+		}
+		e.Passed = append(notAsked, n.root.passed(s)...)
+		i := slices.IndexFunc(out, func(o Explanation) bool {
+			return o.Finding.Severity == e.Finding.Severity && reflect.DeepEqual(o.Heard, e.Heard) && reflect.DeepEqual(o.Passed, e.Passed)
+		})
+		if i >= 0 {
+			out[i].Ends = append(out[i].Ends, state)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // passed returns the routes that s is held against and does not take.

@@ -21,7 +21,8 @@ const recordTimeout = 5 * time.Second
 const afterFiring = 2 * time.Second
 
 // maxAge is when a message is given up whatever its tries: a service that asks for pauses
-// for a day is not going to take it, and nobody wants to read it then.
+// for a day is not going to take it, and nobody wants to read it then. The end of a run may
+// have waited for a weekend to be over, so it has its tries alone.
 const maxAge = 24 * time.Hour
 
 // Messages is what the handler needs of a store.Store.
@@ -32,6 +33,8 @@ type Messages interface {
 	FindRun(ctx context.Context, project, id string) (store.Run, error)
 	ListFindings(ctx context.Context, runPK int64) ([]store.Finding, error)
 	ListCommands(ctx context.Context, runPK int64) ([]store.Command, error)
+	// The end of a run waits until no silence holds.
+	ListSilences(ctx context.Context, after time.Time) ([]store.Silence, error)
 }
 
 // Handler returns what works the jobs of kind store.JobSendMessage: one try at one message.
@@ -76,6 +79,9 @@ func (t *try) run(ctx context.Context) error {
 			return err
 		}
 		return t.failed(ctx, err)
+	}
+	if err := t.ended(ctx); err != nil {
+		return err
 	}
 	about := t.notice(told)
 	if m.Event == store.MessageDigest {
@@ -204,7 +210,7 @@ func (t *try) failed(ctx context.Context, err error) error {
 	m := t.d.Message
 	var permanent *store.PermanentError
 	state, result := store.MessageFailed, resultFailed
-	if errors.As(err, &permanent) || t.lastTry() || t.n.o.Now().Sub(m.CreatedAt) > maxAge {
+	if errors.As(err, &permanent) || t.lastTry() || m.Event != store.MessageRunEnded && t.n.o.Now().Sub(m.CreatedAt) > maxAge {
 		state, result = store.MessageDead, resultDead
 	}
 	if err := t.record(ctx, store.Delivery{State: state, Error: err.Error()}); err != nil {

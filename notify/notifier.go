@@ -38,7 +38,7 @@ type Options struct {
 type Notifier struct {
 	root      *node
 	inhibit   []inhibition
-	ends      []endings
+	ends      map[string][]string // by receiver: the ends of runs that it asks for
 	digests   []digest
 	receivers map[string][]*line // by name; lines in the order slack, email, webhook
 	o         Options
@@ -75,7 +75,7 @@ func New(c Config, o Options) (*Notifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	n := &Notifier{root: rootOf(&c), inhibit: inhibitionsOf(&c), receivers: map[string][]*line{}, o: o, secrets: secrets, stored: make(chan struct{}, 1)}
+	n := &Notifier{root: rootOf(&c), inhibit: inhibitionsOf(&c), ends: map[string][]string{}, receivers: map[string][]*line{}, o: o, secrets: secrets, stored: make(chan struct{}, 1)}
 	n.receivers[logReceiver] = []*line{n.line(channelLog, logline.New(logline.Options{Log: o.Log, Out: o.Out}), logline.Timeout)}
 	for i, r := range c.Receivers {
 		lines, err := n.lines(r)
@@ -83,7 +83,7 @@ func New(c Config, o Options) (*Notifier, error) {
 			return nil, fmt.Errorf("receivers[%d]: %w", i, err)
 		}
 		n.receivers[r.Name] = lines
-		n.ends = append(n.ends, endings{r.Name, r.RunEnded})
+		n.ends[r.Name] = r.RunEnded
 	}
 	var err error
 	n.digests, err = digestsOf(&c)

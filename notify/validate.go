@@ -249,6 +249,16 @@ func (v *validation) root(c *Config) {
 		v.bad("route.receiver", "missing: say which receiver hears of what no other route takes")
 	}
 	v.route("route", &c.Route)
+	for i, r := range c.Receivers {
+		if len(r.RunEnded) > 0 && len(c.Receivers) > 1 && !c.Route.leadsTo(r.Name) {
+			v.bad(fmt.Sprintf("receivers[%d].run_ended", i), "no route leads to %q, so it would hear of none: add one such as {match: {kind: %s}, receiver: %s, continue: true}", r.Name, kindEnded, r.Name)
+		}
+	}
+}
+
+// leadsTo reports whether a receiver stands in the tree.
+func (r *Route) leadsTo(receiver string) bool {
+	return r.Receiver == receiver || slices.ContainsFunc(r.Routes, func(below Route) bool { return below.leadsTo(receiver) })
 }
 
 func (v *validation) route(path string, r *Route) {

@@ -75,7 +75,7 @@ var docs = map[string]object{
 	"receivers":                          {"description": "Who is told. Without receivers, findings go to the log and the page."},
 	"receivers[].name":                   {"description": "The name that routes use."},
 	"receivers[].send_resolved":          {"description": "Whether it is told that all is well again. Default true."},
-	"receivers[].run_ended":              {"description": "Ends of runs that are told; none unless given.", "items": object{"enum": []string{"completed", "stopped", "failed", "interrupted", "lost"}}},
+	"receivers[].run_ended":              {"description": "Ends of runs that are told where the routes lead here; none unless given.", "items": object{"enum": []string{"completed", "stopped", "failed", "interrupted", "lost"}}},
 	"receivers[].slack":                  {"description": "Slack: an incoming webhook, or a bot's token with a channel."},
 	"receivers[].slack.webhook_url":      {"description": "Address of an incoming webhook."},
 	"receivers[].slack.webhook_url_file": {"description": "File that holds the address of an incoming webhook."},

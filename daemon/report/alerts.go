@@ -160,6 +160,7 @@ type Routing struct {
 	Project  string    `json:"project"`
 	Run      string    `json:"run"`
 	Findings []Routed  `json:"findings"`
+	Ends     []Routed  `json:"ends"` // of the run, as they are or would be told
 	Now      time.Time `json:"now"`
 }
 
@@ -168,7 +169,8 @@ type Routed struct {
 	Finding  string        `json:"finding,omitempty"`
 	Kind     string        `json:"kind,omitempty"`
 	Severity string        `json:"severity"`
-	Supposed bool          `json:"supposed"` // the run has no finding: it is asked what if
+	Supposed bool          `json:"supposed"`         // the run has no finding: it is asked what if
+	States   []store.State `json:"states,omitempty"` // of an end
 	Heard    []RouteTaken  `json:"heard"`
 	Passed   []RoutePassed `json:"passed"`
 }
@@ -191,17 +193,21 @@ type RoutePassed struct {
 
 // RoutingOf returns explanations as they are shown.
 func RoutingOf(run store.Run, all []notify.Explanation, now time.Time) Routing {
-	out := Routing{Project: run.Project, Run: run.ID, Findings: []Routed{}, Now: now.UTC()}
+	out := Routing{Project: run.Project, Run: run.ID, Findings: []Routed{}, Ends: []Routed{}, Now: now.UTC()}
 	for _, e := range all {
 		r := Routed{
 			Finding: e.Finding.ID, Kind: string(e.Finding.Kind), Severity: string(e.Finding.Severity), Supposed: e.Supposed,
-			Heard: []RouteTaken{}, Passed: []RoutePassed{},
+			States: e.Ends, Heard: []RouteTaken{}, Passed: []RoutePassed{},
 		}
 		for _, h := range e.Heard {
 			r.Heard = append(r.Heard, RouteTaken{h.Route, h.Receiver, append([]string{}, h.Channels...), h.Group, h.Wait.Seconds(), h.Why})
 		}
 		for _, p := range e.Passed {
 			r.Passed = append(r.Passed, RoutePassed{p.Route, p.Why})
+		}
+		if len(e.Ends) > 0 {
+			out.Ends = append(out.Ends, r)
+			continue
 		}
 		out.Findings = append(out.Findings, r)
 	}
@@ -211,10 +217,13 @@ func RoutingOf(run store.Run, all []notify.Explanation, now time.Time) Routing {
 // WriteText writes the routing for a person.
 func (r Routing) WriteText(w io.Writer, _ TextOptions) error {
 	var b strings.Builder
-	for _, f := range r.Findings {
+	for _, f := range slices.Concat(r.Findings, r.Ends) {
 		what := f.Severity + " " + plain(f.Kind)
 		if f.Supposed {
 			what = "a " + f.Severity + " finding, were there one"
+		}
+		if len(f.States) > 0 {
+			what = endText(f)
 		}
 		fmt.Fprintf(&b, "%s of %s/%s\n", what, r.Project, r.Run)
 		for _, h := range f.Heard {
@@ -237,6 +246,18 @@ func (r Routing) WriteText(w io.Writer, _ TextOptions) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// endText names the end that a routing is about.
+func endText(f Routed) string {
+	if !f.Supposed {
+		return "the end (" + string(f.States[0]) + ")"
+	}
+	names := make([]string, len(f.States))
+	for i, s := range f.States {
+		names[i] = string(s)
+	}
+	return "an end, were it " + strings.Join(names, " or ") + ","
 }
 
 // plain keeps what a stranger wrote from steering the terminal.

@@ -197,10 +197,10 @@ const (
 		ORDER BY joined_at DESC LIMIT $2`
 	qGroupsByID query = `SELECT ` + groupColumns + ` FROM message_group WHERE id = ANY($1)`
 
-	// A delivery that was announced as sending and then ends is one attempt.
+	// A delivery that was announced as sending and then ends is one attempt; one that is kept back is none.
 	qDeliver query = `WITH told AS (
 			UPDATE message SET
-			attempts = attempts + CASE WHEN $2 = 'sending' OR state <> 'sending' THEN 1 ELSE 0 END,
+			attempts = attempts + CASE WHEN $2 = 'sending' OR $2 <> 'queued' AND state <> 'sending' THEN 1 ELSE 0 END,
 			state = $2,
 			last_error = CASE $2 WHEN 'sending' THEN last_error ELSE $3 END,
 			reference = CASE $4 WHEN '' THEN reference ELSE $4 END,

@@ -129,9 +129,9 @@ const (
 	qWaiting    query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE told = '' AND (?1 = 0 OR run_pk = ?1)
 		ORDER BY joined_at DESC LIMIT ?2`
 
-	// A delivery that was announced as sending and then ends is one attempt.
+	// A delivery that was announced as sending and then ends is one attempt; one that is kept back is none.
 	qDeliver query = `UPDATE message SET
-		attempts = attempts + (?2 = 'sending' OR state <> 'sending'),
+		attempts = attempts + (?2 = 'sending' OR ?2 <> 'queued' AND state <> 'sending'),
 		state = ?2,
 		last_error = CASE ?2 WHEN 'sending' THEN last_error ELSE ?3 END,
 		reference = CASE ?4 WHEN '' THEN reference ELSE ?4 END,

@@ -20,7 +20,8 @@ type Job struct {
 }
 
 // JobFunc works one job. A plain error has it tried again with back-off, a
-// *RetryAfterError at the time it names, a *PermanentError never.
+// *RetryAfterError at the time it names, a *PermanentError never. A *NotYetError is no
+// attempt: the job is worked again at the time it names, however often.
 type JobFunc func(ctx context.Context, j Job) error
 
 // PermanentError says that trying again cannot help.
@@ -41,6 +42,14 @@ func (e *RetryAfterError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *RetryAfterError) Unwrap() error { return e.Err }
+
+// NotYetError says that the time for a job has not come.
+type NotYetError struct {
+	After time.Duration
+	Why   string
+}
+
+func (e *NotYetError) Error() string { return "not yet: " + e.Why }
 
 // Periodic is a job that the queue inserts at times of its own.
 type Periodic struct {

@@ -312,7 +312,8 @@ type Join struct {
 	Resolved bool
 }
 
-// Delivery is one attempt at a message.
+// Delivery is one attempt at a message. One whose State is MessageQueued is none: Error says
+// what keeps the message back.
 type Delivery struct {
 	MessageID string
 	At        time.Time

@@ -72,6 +72,31 @@ func testJobRetry(t *testing.T, s store.Store) {
 	require.GreaterOrEqual(t, times[3].Sub(times[2]), 10*time.Second, "back-off")
 }
 
+func testJobNotYet(t *testing.T, s store.Store) {
+	const waits = 2
+	jobs := make(chan store.Job, 10)
+	var times [waits + 1]time.Time
+	n := 0
+	work(t, s, handler(func(j store.Job) error {
+		times[n] = time.Now()
+		n++
+		defer func() { jobs <- j }()
+		if n <= waits {
+			return &store.NotYetError{After: 300 * time.Millisecond, Why: "night"}
+		}
+		return nil
+	}))
+	m := queueMessage(t, s)
+	for range times {
+		j := receive(t, jobs, "the job")
+		require.Equal(t, m.ID, j.MessageID)
+		require.Equal(t, 1, j.Attempt, "to wait is no attempt")
+	}
+	for i := range waits {
+		require.GreaterOrEqual(t, times[i+1].Sub(times[i]), 290*time.Millisecond, "not before the time it named")
+	}
+}
+
 func testJobDead(t *testing.T, s store.Store) {
 	jobs := make(chan store.Job, 10)
 	first := queueMessage(t, s)
@@ -181,6 +206,10 @@ func testDeliveries(t *testing.T, s store.Store) {
 			MessageID: m.ID, At: at(time.Duration(n) * time.Minute), State: state, Error: text, Reference: reference,
 		}))
 	}
+	record(store.MessageQueued, "muted by nights", "", 0)
+	require.Zero(t, get().Attempts, "what is kept back is not tried")
+	require.Equal(t, store.MessageQueued, get().State)
+	require.Equal(t, "muted by nights", get().LastError)
 	record(store.MessageSending, "", "", 1)
 	require.Equal(t, 1, get().Attempts)
 	require.Equal(t, store.MessageSending, get().State)

@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"UpkeepForgetsOldRefusals":        testUpkeep,
 		"AJobIsWorkedOnce":                testJobOnce,
 		"AFailedJobIsTriedAgain":          testJobRetry,
+		"AJobIsWorkedWhenItsTimeHasCome":  testJobNotYet,
 		"APermanentErrorEndsAJob":         testJobDead,
 		"APanicIsAnError":                 testJobPanic,
 		"PeriodicJobsRun":                 testPeriodic,

@@ -103,6 +103,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	if _, ok := errors.AsType[*store.PermanentError](err); ok {
 		return river.JobCancel(err)
 	}
+	if wait, ok := errors.AsType[*store.NotYetError](err); ok {
+		return river.JobSnooze(max(wait.After, 0))
+	}
 	if later, ok := errors.AsType[*store.RetryAfterError](err); ok {
 		w.retryAt.Store(job.ID, time.Now().Add(max(later.After, 0)))
 	}
