@@ -1,6 +1,10 @@
 package notify
 
-import "github.com/epochwatch/epochwatch/internal/secret"
+import (
+	"cmp"
+
+	"github.com/epochwatch/epochwatch/internal/secret"
+)
 
 // Config says who is told, and of what. The zero value sends everything to the log.
 type Config struct {
@@ -10,19 +14,25 @@ type Config struct {
 	Intervals []Interval `yaml:"time_intervals"`
 	Inhibit   []Inhibit  `yaml:"inhibit"`
 	Digests   []Digest   `yaml:"digests"`
+	// Zone is that of digests and intervals that name none, of "until morning", and of the
+	// times in messages about silences, as in Europe/Berlin; empty: UTC.
+	Zone string `yaml:"zone"`
 }
+
+// zone is the name of a zone of its own, or of that of all.
+func (c *Config) zone(own string) string { return cmp.Or(own, c.Zone) }
 
 // Digest tells a receiver, again and again, what happened since the last one: what ended,
 // what is healthy, what was cut and whether it helped, what trains.
 type Digest struct {
 	Receiver string `yaml:"receiver"`
 	Schedule string `yaml:"schedule"` // a cron expression of five fields, by the clock on the wall
-	Zone     string `yaml:"zone"`     // of the clock, as in Europe/Berlin; empty: UTC
+	Zone     string `yaml:"zone"`     // of the clock, as in Europe/Berlin; empty: that of the config
 	Project  string `yaml:"project"`  // whose runs are told; empty: all
 }
 
 // Interval is a time that comes again and again: from one cron expression to another, by the
-// clock of a zone, UTC unless named.
+// clock of a zone, that of the config unless named.
 type Interval struct {
 	Name string `yaml:"name"`
 	From string `yaml:"from"`

@@ -110,6 +110,7 @@ func TestValidateNamesThePath(t *testing.T) {
 		`digests: [{receiver: log, schedule: "TZ=0"}]`:                                           "digests[0].schedule:",
 		`digests: [{receiver: log}]`:                                                             "digests[0].schedule: a cron expression is missing",
 		`digests: [{receiver: log, schedule: "@every 1h"}]`:                                      "digests[0].schedule:",
+		`{zone: Mars, digests: [{receiver: log, schedule: "@daily"}]}`:                           `zone: time zone "Mars" is unknown`,
 		`digests: [{receiver: log, schedule: "@daily", zone: Mars}]`:                             `digests[0].zone: time zone "Mars"`,
 		`digests: [{receiver: log, schedule: "@daily"}, {receiver: log, schedule: "@daily"}]`:    "digests[1]: it is there twice",
 		`route: {mute_times: [nights]}`:                                                          `route.mute_times: there is no "nights"`,

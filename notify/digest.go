@@ -36,11 +36,12 @@ type digest struct {
 func digestsOf(c *Config) ([]digest, error) {
 	var out []digest
 	for i, d := range c.Digests {
-		clock, err := cronspec.ParseClock(d.Schedule, d.Zone)
+		zone := c.zone(d.Zone)
+		clock, err := cronspec.ParseClock(d.Schedule, zone)
 		if err != nil {
 			return nil, fmt.Errorf("digests[%d].schedule: %w", i, err)
 		}
-		out = append(out, digest{receiver: d.Receiver, project: d.Project, text: strings.TrimSpace(d.Schedule), zone: d.Zone, clock: clock})
+		out = append(out, digest{receiver: d.Receiver, project: d.Project, text: strings.TrimSpace(d.Schedule), zone: zone, clock: clock})
 	}
 	return out, nil
 }
@@ -254,7 +255,7 @@ func (t *try) digest(ctx context.Context) (*notice.Digest, error) {
 	if err != nil {
 		return nil, &store.PermanentError{Err: err}
 	}
-	zone, err := time.LoadLocation(b.Zone)
+	zone, err := cronspec.Zone(b.Zone)
 	if err != nil {
 		zone = time.UTC
 	}

@@ -85,7 +85,9 @@ func told(t *testing.T, m store.Message) (ended, running []string) {
 	return ended, running
 }
 
-const daily = `digests: [{receiver: team, schedule: "%s", zone: Europe/Berlin}]`
+const daily = `
+zone: Europe/Berlin
+digests: [{receiver: team, schedule: "%s"}]`
 
 // Two daemons look every half hour, over both days on which the clock is changed: there
 // is one digest a day, on the minute.

@@ -315,7 +315,7 @@ func TestASilenceKeepsBackAndSaysWhy(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) store.Store{"sqlite": onSQLite, "postgres": onPostgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, open(t), team+"route: {repeat_interval: 0s}\n")
+			w := newWorld(t, open(t), team+"zone: Europe/Berlin\nroute: {repeat_interval: 0s}\n")
 			silence := store.Silence{
 				ID: "s", Matchers: []string{`kind="plateau"`, `project=~"vis.*"`}, Author: "anna", Comment: "known",
 				CreatedAt: w.clock.now(), StartsAt: w.clock.now(), EndsAt: w.clock.now().Add(time.Hour),
@@ -326,7 +326,7 @@ func TestASilenceKeepsBackAndSaysWhy(t *testing.T) {
 			waiting, err := w.st.ListWaiting(t.Context(), 0, 10)
 			require.NoError(t, err)
 			require.Len(t, waiting, 1)
-			require.Equal(t, "silenced by anna until 14 Mar 16:09 UTC: known", waiting[0].Member.Why)
+			require.Equal(t, "silenced by anna until 14 Mar 17:09 CET: known", waiting[0].Member.Why)
 			require.Equal(t, []string{"update r/plateau + r/spike"}, w.after(time.Hour), "it still fires when the silence is over")
 
 			// One that resolves within a silence was never told, and one that is lifted early is told then.
@@ -344,7 +344,8 @@ func TestASilenceKeepsBackAndSaysWhy(t *testing.T) {
 func TestNothingAtNightButWhatIsCritical(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, onSQLite(t), team+`
-time_intervals: [{name: nights, from: "0 22 * * *", to: "0 7 * * *", zone: Europe/Berlin}]
+zone: Europe/Berlin
+time_intervals: [{name: nights, from: "0 22 * * *", to: "0 7 * * *"}]
 route:
   repeat_interval: 0s
   mute_times: [nights]
@@ -362,7 +363,8 @@ route:
 	require.Equal(t, []string{"resolved r/plateau"}, w.after(time.Hour))
 
 	w = newWorld(t, onSQLite(t), team+`
-time_intervals: [{name: work, from: "0 9 * * MON-FRI", to: "0 17 * * MON-FRI"}]
+zone: Asia/Tokyo
+time_intervals: [{name: work, from: "0 9 * * MON-FRI", to: "0 17 * * MON-FRI", zone: UTC}]
 route: {active_times: [work], repeat_interval: 0s}
 `)
 	w.fires("r", f) // on a Saturday

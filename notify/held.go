@@ -23,7 +23,7 @@ type interval struct {
 func intervalsOf(c *Config) map[string]interval {
 	out := map[string]interval{}
 	for _, i := range c.Intervals {
-		times, _ := cronspec.ParseInterval(i.From, i.To, i.Zone) // Validate has seen it
+		times, _ := cronspec.ParseInterval(i.From, i.To, c.zone(i.Zone)) // Validate has seen it
 		out[i.Name] = interval{i.Name, times}
 	}
 	return out
@@ -132,7 +132,7 @@ func (h *holder) bySilence(s subject) hold {
 		if err != nil || len(matchers) == 0 || h.now.Before(silence.StartsAt) || !h.now.Before(silence.EndsAt) || !matchAll(matchers, s) {
 			continue
 		}
-		why := fmt.Sprintf("silenced by %s until %s", silence.Author, silence.EndsAt.UTC().Format("2 Jan 15:04 UTC"))
+		why := fmt.Sprintf("silenced by %s until %s", silence.Author, silence.EndsAt.In(h.n.zone).Format("2 Jan 15:04 MST"))
 		if silence.Comment != "" {
 			why += ": " + silence.Comment
 		}

@@ -19,7 +19,7 @@ func (n *Notifier) listen(s *Slack) {
 	if i < 0 {
 		n.listeners = append(n.listeners, slack.ListenOptions{
 			Token: s.Token, AppToken: s.AppToken, APIURL: s.APIURL, Allow: slices.Clone(s.Allow),
-			HTTPClient: n.o.HTTPClient, Log: n.o.Log, Now: n.o.Now,
+			HTTPClient: n.o.HTTPClient, Log: n.o.Log, Now: n.o.Now, Zone: n.zone,
 		})
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/epochwatch/epochwatch/internal/cronspec"
 	"github.com/epochwatch/epochwatch/internal/secret"
 	"github.com/epochwatch/epochwatch/notify/email"
 	"github.com/epochwatch/epochwatch/notify/logline"
@@ -44,6 +45,7 @@ type Notifier struct {
 	o         Options
 	secrets   []secret.Value // all of the config, kept out of every error
 	listeners []slack.ListenOptions
+	zone      *time.Location
 	stored    chan struct{} // has room for one: groups are to be looked at
 }
 
@@ -75,7 +77,11 @@ func New(c Config, o Options) (*Notifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	n := &Notifier{root: rootOf(&c), inhibit: inhibitionsOf(&c), ends: map[string][]string{}, receivers: map[string][]*line{}, o: o, secrets: secrets, stored: make(chan struct{}, 1)}
+	zone, err := cronspec.Zone(c.Zone)
+	if err != nil {
+		return nil, err
+	}
+	n := &Notifier{zone: zone, root: rootOf(&c), inhibit: inhibitionsOf(&c), ends: map[string][]string{}, receivers: map[string][]*line{}, o: o, secrets: secrets, stored: make(chan struct{}, 1)}
 	n.receivers[logReceiver] = []*line{n.line(channelLog, logline.New(logline.Options{Log: o.Log, Out: o.Out}), logline.Timeout)}
 	for i, r := range c.Receivers {
 		lines, err := n.lines(r)
@@ -85,7 +91,6 @@ func New(c Config, o Options) (*Notifier, error) {
 		n.receivers[r.Name] = lines
 		n.ends[r.Name] = r.RunEnded
 	}
-	var err error
 	n.digests, err = digestsOf(&c)
 	return n, err
 }

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/epochwatch/epochwatch/internal/cronspec"
 	"github.com/epochwatch/epochwatch/internal/secret"
@@ -32,6 +31,11 @@ func (c *Config) Validate() error {
 	if len(c.Receivers) == 0 {
 		v.names[logReceiver] = true
 	}
+	if _, err := cronspec.Zone(c.Zone); err != nil {
+		v.bad("zone", "%v", err)
+		c = new(*c)
+		c.Zone = "" // said once
+	}
 	v.intervals(c)
 	v.root(c)
 	v.digests(c)
@@ -54,7 +58,7 @@ func (v *validation) intervals(c *Config) {
 			v.bad(path+".name", "%q is there twice", t.Name)
 		}
 		v.times[t.Name] = true
-		if _, err := cronspec.ParseInterval(t.From, t.To, t.Zone); err != nil {
+		if _, err := cronspec.ParseInterval(t.From, t.To, c.zone(t.Zone)); err != nil {
 			v.bad(path, "%v", err)
 		}
 	}
@@ -109,8 +113,8 @@ func (v *validation) digests(c *Config) {
 		case !v.names[d.Receiver]:
 			v.bad(path+".receiver", "there is no receiver %q", d.Receiver)
 		}
-		if _, err := time.LoadLocation(d.Zone); err != nil {
-			v.bad(path+".zone", "time zone %.80q is unknown: name it as in Europe/Berlin", d.Zone)
+		if _, err := cronspec.Zone(d.Zone); err != nil {
+			v.bad(path+".zone", "%v", err)
 		} else if _, err := cronspec.ParseClock(d.Schedule, d.Zone); err != nil {
 			v.bad(path+".schedule", "%v", err)
 		}

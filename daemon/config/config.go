@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,8 @@ type Config struct {
 	// URL is where people reach the page, for the links in messages: https://watch.example.org.
 	// Empty: messages have no links.
 	URL string `yaml:"url"`
+	// Zone is the time zone of every schedule that names none, as in Europe/Berlin; empty: UTC.
+	Zone string `yaml:"zone"`
 
 	Detectors Detectors         `yaml:"detectors"`
 	Rules     []rules.Rule      `yaml:"rules"`
@@ -59,7 +62,7 @@ type Config struct {
 // Upkeep says when the store is tidied up and what is let go.
 type Upkeep struct {
 	Schedule    string        `yaml:"schedule"`     // a cron expression of five fields
-	Zone        string        `yaml:"zone"`         // of the schedule, as in Europe/Berlin; empty: UTC
+	Zone        string        `yaml:"zone"`         // of the schedule, as in Europe/Berlin; empty: that of the config
 	KeepRefused time.Duration `yaml:"keep_refused"` // how long refused messages are kept
 }
 
@@ -193,7 +196,7 @@ func (c *Config) Validate() error {
 
 // Notify is what concerns messages to people.
 func (c *Config) Notify() *notify.Config {
-	return &notify.Config{Receivers: c.Receivers, Route: c.Route, Intervals: c.Intervals, Inhibit: c.Inhibit, Digests: c.Digests}
+	return &notify.Config{Receivers: c.Receivers, Route: c.Route, Intervals: c.Intervals, Inhibit: c.Inhibit, Digests: c.Digests, Zone: c.Zone}
 }
 
 // Page is what leads to the page of a run when its id is put behind it; empty when the
@@ -219,7 +222,7 @@ func (c *Config) UpkeepSchedule() (cronspec.Schedule, error) {
 	if text == "" {
 		text = DefaultSchedule
 	}
-	return cronspec.Parse(text, c.Upkeep.Zone)
+	return cronspec.Parse(text, cmp.Or(c.Upkeep.Zone, c.Zone))
 }
 
 // KeepRefused is how long refused messages are kept.

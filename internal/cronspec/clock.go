@@ -28,7 +28,7 @@ func ParseClock(text, zone string) (Clock, error) {
 	if err != nil {
 		return Clock{}, err
 	}
-	location, err := time.LoadLocation(zone)
+	location, err := Zone(zone)
 	return Clock{wall: wall, zone: location}, err
 }
 

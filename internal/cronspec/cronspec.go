@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // zones are known also where the system brings none
 
 	"github.com/robfig/cron/v3"
 )
@@ -22,6 +23,15 @@ type Schedule struct {
 // parser reads the five usual fields and the @daily forms; seconds are not offered.
 var parser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 
+// Zone returns the time zone of a name such as Europe/Berlin; UTC for an empty one.
+func Zone(name string) (*time.Location, error) {
+	location, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %.80q is unknown: name it as in Europe/Berlin", name)
+	}
+	return location, nil
+}
+
 // Parse reads an expression such as "17 3 * * *" or "@daily". The zone is the name of a
 // time zone (Europe/Berlin), empty for UTC; it never stands in the expression itself. An
 // expression that cannot be read, or that is never due, is an error.
@@ -31,9 +41,9 @@ func Parse(text, zone string) (s Schedule, err error) {
 			s, err = Schedule{}, fmt.Errorf("%.80q is not a cron expression: %v", text, p)
 		}
 	}()
-	location, err := time.LoadLocation(zone)
+	location, err := Zone(zone)
 	if err != nil {
-		return Schedule{}, fmt.Errorf("time zone %.80q is unknown: name it as in Europe/Berlin", zone)
+		return Schedule{}, err
 	}
 	expression := strings.TrimSpace(text)
 	if expression == "" {

@@ -52,6 +52,19 @@ func TestParseRefusesWithAReason(t *testing.T) {
 	}
 }
 
+func TestZone(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"": "UTC", "UTC": "UTC", "Europe/Berlin": "Europe/Berlin"} {
+		zone, err := cronspec.Zone(name)
+		require.NoError(t, err)
+		require.Equal(t, want, zone.String())
+	}
+	for _, name := range []string{"Mars", "../etc/passwd", "TZ=0", "+02:00"} {
+		_, err := cronspec.Zone(name)
+		require.ErrorContains(t, err, "is unknown: name it as in Europe/Berlin")
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"17 3 * * *", "@daily", "TZ=0", "TZ=", "CRON_TZ=UTC", " TZ=UTC * * * * *", "0 0 30 2 *", "@every 1h", "@every -1h", "*/0 * * * *", "1-0 * * * *", "? ? ? ? ?"} {
 		f.Add(text, "")

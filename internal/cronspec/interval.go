@@ -20,8 +20,8 @@ type Interval struct {
 func ParseInterval(from, to, zone string) (Interval, error) {
 	var i Interval
 	var err error
-	if i.zone, err = time.LoadLocation(zone); err != nil {
-		return Interval{}, fmt.Errorf("time zone %.80q is unknown: name it as in Europe/Berlin", zone)
+	if i.zone, err = Zone(zone); err != nil {
+		return Interval{}, err
 	}
 	// The wall's own time has no changes of the clock: to cron it is UTC.
 	if i.from, err = Parse(from, ""); err != nil {
