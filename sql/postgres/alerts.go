@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/epochwatch/epochwatch/sql/internal/column"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -24,6 +26,51 @@ func (s *Store) AddSilence(ctx context.Context, silence store.Silence) error {
 		return fmt.Errorf("store a silence: %w", plain(err))
 	}
 	return nil
+}
+
+// Acknowledge is store.Store's.
+func (s *Store) Acknowledge(ctx context.Context, seen store.Seen) (n int, err error) {
+	by := clean(seen.By)
+	err = s.Ingest(ctx, func(inner store.Tx) error {
+		t := inner.(*tx)
+		q, about := qOpenOfRun, any(seen.RunPK)
+		if seen.MessageID != "" {
+			q, about = qOpenOfMessage, any(clean(seen.MessageID))
+		}
+		open, err := list(ctx, t, q, pgx.RowToStructByPos[opening], about)
+		if err != nil {
+			return err
+		}
+		n = len(open)
+		for _, o := range open {
+			done, err := t.Exec(ctx, string(qAcknowledge), o.ID, o.At, by, seen.At)
+			if err != nil {
+				return plain(err)
+			}
+			if done.RowsAffected() == 0 { // the same person has said so before
+				continue
+			}
+			if _, err := t.Exec(ctx, string(qNoteSeen), o.ID, seen.At, seen.DueAt); err != nil {
+				return plain(err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("acknowledge: %w", err)
+	}
+	return n, nil
+}
+
+// opening is a group that told its first message at a time.
+type opening struct {
+	ID string
+	At time.Time
+}
+
+// ListAcknowledgements is store.Store's.
+func (s *Store) ListAcknowledgements(ctx context.Context, messageID string) ([]store.Acknowledgement, error) {
+	return named(list(ctx, s.pool, qAcknowledgements, scanAcknowledgement, messageID))("list who has seen a problem")
 }
 
 // ListSilences is store.Store's.

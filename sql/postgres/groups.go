@@ -82,8 +82,8 @@ func (t *tx) withMembers(ctx context.Context, groups []store.Group) ([]store.Gro
 	return column.Members(groups, grouped, findings, runs), nil
 }
 
-func queueJoins(b *pgx.Batch, rows []store.Join) error {
-	if len(rows) == 0 {
+func queueJoins(b *pgx.Batch, rows []store.Join, news []store.News) error {
+	if len(rows)+len(news) == 0 {
 		return nil
 	}
 	ids, about := []string{}, []string{}
@@ -103,10 +103,20 @@ func queueJoins(b *pgx.Batch, rows []store.Join) error {
 		}
 		groups.add(g.ID, clean(g.Receiver), labels, column.Micros(g.Wait), column.Micros(g.Every), column.Micros(g.Repeat), g.OpenedAt, g.DueAt)
 	}
-	b.Queue(string(qKnownGroups), ids, about)
-	b.Queue(string(qJoinGroups), groups.arrays()...)
-	b.Queue(string(qJoinFindings), findings.arrays()...)
-	b.Queue(string(qNudgeGroups), nudges.arrays()...)
+	runs, told := []int64{}, newColumns(4)
+	for _, n := range news {
+		runs = append(runs, n.RunPK)
+		told.add(n.RunPK, clean(n.Command), n.Asks, n.DueAt)
+	}
+	b.Queue(string(qKnownGroups), ids, about, runs)
+	if len(rows) > 0 {
+		b.Queue(string(qJoinGroups), groups.arrays()...)
+		b.Queue(string(qJoinFindings), findings.arrays()...)
+		b.Queue(string(qNudgeGroups), nudges.arrays()...)
+	}
+	if len(news) > 0 {
+		b.Queue(string(qAddNews), told.arrays()...)
+	}
 	return nil
 }
 
@@ -117,8 +127,12 @@ func queueGroups(b *pgx.Batch, c *store.Changes) error {
 		if err != nil {
 			return err
 		}
+		news, err := column.News(g.News)
+		if err != nil {
+			return err
+		}
 		b.Queue(string(qUpsertGroup), g.ID, clean(g.Receiver), labels, column.Micros(g.Wait), column.Micros(g.Every),
-			column.Micros(g.Repeat), g.OpenedAt, g.Head, g.Messages, g.FirstToldAt, g.ToldAt, g.DueAt)
+			column.Micros(g.Repeat), g.OpenedAt, g.Head, g.Messages, g.FirstToldAt, g.ToldAt, g.DueAt, news, g.Asks, g.AckedAt)
 	}
 	if len(c.Ungroup) > 0 {
 		gone := newColumns(2)

@@ -140,7 +140,8 @@ const (
 		SELECT finding_id FROM message_finding WHERE message_id = $1) ORDER BY pk`
 	qRunsByPK query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk = ANY($1)`
 
-	groupColumns   = `id, receiver, labels::text, wait, every, repeat, opened_at, head, messages, first_told_at, told_at, due_at`
+	groupColumns = `id, receiver, labels::text, wait, every, repeat, opened_at, head, messages, first_told_at, told_at, due_at,
+		news::text, asks, acked_at`
 	groupedColumns = `group_id, finding_id, run_pk, joined_at, told, told_severity, why`
 
 	// One look at the groups at a time; the number is this program's own.
@@ -153,7 +154,8 @@ const (
 	qFirstTold    query = `SELECT count(*) FROM message_group WHERE receiver = $1 AND first_told_at >= $2`
 	// Groups in the order of their ids: two transactions wait for each other, never in a ring.
 	qKnownGroups query = `SELECT id FROM message_group WHERE id = ANY($1)
-		OR id IN (SELECT group_id FROM grouped_finding WHERE finding_id = ANY($2)) ORDER BY id FOR UPDATE`
+		OR id IN (SELECT group_id FROM grouped_finding WHERE finding_id = ANY($2))
+		OR head IN (SELECT id FROM finding WHERE run_pk = ANY($3)) ORDER BY id FOR UPDATE`
 	qJoinGroups query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, due_at)
 		SELECT u.id, u.receiver, u.labels::json, u.wait, u.every, u.repeat, u.opened_at, u.due_at
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[])
@@ -172,16 +174,39 @@ const (
 		FROM (SELECT m.group_id AS id, min(n.due_at) AS due_at FROM unnest($1::text[], $2::timestamptz[]) AS n(finding_id, due_at)
 			JOIN grouped_finding m ON m.finding_id = n.finding_id GROUP BY m.group_id) u WHERE g.id = u.id`
 	qUpsertGroup query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, head, messages,
-		first_told_at, told_at, due_at)
-		VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		first_told_at, told_at, due_at, news, asks, acked_at)
+		VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::json, $14, $15)
 		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
 		head = excluded.head, messages = excluded.messages, first_told_at = excluded.first_told_at,
-		told_at = excluded.told_at, due_at = excluded.due_at`
+		told_at = excluded.told_at, due_at = excluded.due_at, news = excluded.news, asks = excluded.asks,
+		acked_at = excluded.acked_at`
+	qAddNews query = `UPDATE message_group g SET news = (g.news::jsonb || n.commands)::json, asks = g.asks OR n.asks,
+		due_at = least(g.due_at, n.due_at)
+		FROM (SELECT f.id AS head, jsonb_agg(u.command ORDER BY u.place) AS commands, bool_or(u.asks) AS asks, min(u.due_at) AS due_at
+			FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::timestamptz[]) WITH ORDINALITY AS u(run_pk, command, asks, due_at, place)
+			JOIN finding f ON f.run_pk = u.run_pk GROUP BY f.id) n
+		WHERE g.head = n.head`
 	qUpsertGrouped query = `INSERT INTO grouped_finding (` + groupedColumns + `)
 		SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
 		ON CONFLICT (group_id, finding_id) DO UPDATE SET told = excluded.told, told_severity = excluded.told_severity, why = excluded.why`
-	qUngroup       query = `DELETE FROM grouped_finding WHERE (group_id, finding_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`
-	silenceColumns       = `id, matchers::text, author, comment, created_at, starts_at, ends_at`
+	qUngroup query = `DELETE FROM grouped_finding WHERE (group_id, finding_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`
+
+	qOpenOfMessage query = `SELECT g.id, g.first_told_at FROM message m JOIN message_group g ON g.id = m.group_id
+		LEFT JOIN message f ON f.id = m.thread
+		WHERE m.id = $1 AND g.head <> '' AND coalesce(f.created_at, m.created_at) >= g.first_told_at FOR UPDATE OF g`
+	qOpenOfRun query = `SELECT id, first_told_at FROM message_group WHERE head <> ''
+		AND id IN (SELECT group_id FROM grouped_finding WHERE run_pk = $1 AND told = 'firing') ORDER BY id FOR UPDATE`
+	qAcknowledge query = `INSERT INTO acknowledgement (group_id, opened_at, author, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+	qNoteSeen    query = `UPDATE message_group SET acked_at = coalesce(acked_at, $2),
+		news = (news::jsonb || '["acknowledged"]')::json, due_at = least(due_at, $3) WHERE id = $1`
+	qAcknowledgements query = `SELECT a.author, a.at FROM message m LEFT JOIN message f ON f.id = m.thread
+		JOIN acknowledgement a ON a.group_id = m.group_id AND a.opened_at = coalesce(f.created_at, m.created_at)
+		WHERE m.id = $1 ORDER BY a.at, a.author`
+	qNewer query = `SELECT count(*) FROM message m JOIN message o ON o.group_id = m.group_id AND o.receiver = m.receiver
+		AND o.channel = m.channel AND o.pk > m.pk
+		WHERE m.id = $1 AND m.group_id <> '' AND (o.event <> 'progress' OR m.event = 'progress')`
+
+	silenceColumns = `id, matchers::text, author, comment, created_at, starts_at, ends_at`
 
 	qAddSilence query = `INSERT INTO silence (id, matchers, author, comment, created_at, starts_at, ends_at)
 		VALUES ($1, $2::text::json, $3, $4, $5, $6, $7)

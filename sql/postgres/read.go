@@ -138,6 +138,16 @@ func (s *Store) FindMessage(ctx context.Context, id string) (d store.MessageDeta
 			return d, fmt.Errorf("find the findings of message %s: %w", id, err)
 		}
 	}
+	if d.Message.GroupID != "" {
+		if d.Acknowledged, err = s.ListAcknowledgements(ctx, id); err != nil {
+			return d, err
+		}
+		newer, err := find(ctx, s.pool, qNewer, pgx.RowTo[int], id)
+		if err != nil {
+			return d, fmt.Errorf("find what came after message %s: %w", id, err)
+		}
+		d.Newer = newer > 0
+	}
 	if d.Commands, err = s.ListCommands(ctx, d.Run.PK); err != nil {
 		return d, err
 	}

@@ -118,10 +118,10 @@ func scanMessage(row pgx.CollectableRow) (m store.Message, err error) {
 }
 
 func scanGroup(row pgx.CollectableRow) (g store.Group, err error) {
-	var labels string
+	var labels, news string
 	var wait, every, repeat int64
 	err = row.Scan(&g.ID, &g.Receiver, &labels, &wait, &every, &repeat, &g.OpenedAt, &g.Head, &g.Messages, &g.FirstToldAt,
-		&g.ToldAt, &g.DueAt)
+		&g.ToldAt, &g.DueAt, &news, &g.Asks, &g.AckedAt)
 	if err != nil {
 		return g, err
 	}
@@ -130,6 +130,10 @@ func scanGroup(row pgx.CollectableRow) (g store.Group, err error) {
 	utc(g.FirstToldAt)
 	utc(g.ToldAt)
 	utc(g.DueAt)
+	utc(g.AckedAt)
+	if g.News, err = column.ParseNews(news); err != nil {
+		return g, err
+	}
 	if err := json.Unmarshal([]byte(labels), &g.Labels); err != nil {
 		return g, fmt.Errorf("decode the labels of a group: %w", err)
 	}
@@ -165,4 +169,10 @@ func scanQuarantined(row pgx.CollectableRow) (q store.Quarantined, err error) {
 	utc(&q.ReceivedAt)
 	q.StreamSeq = uint64(seq)
 	return q, err
+}
+
+func scanAcknowledgement(row pgx.CollectableRow) (a store.Acknowledgement, err error) {
+	err = row.Scan(&a.By, &a.At)
+	utc(&a.At)
+	return a, err
 }

@@ -25,7 +25,7 @@ func (t *tx) Write(ctx context.Context, c store.Changes) error {
 	if err := errors.Join(queueFindings(b, c.Findings), queueCommands(b, c.Commands)); err != nil {
 		return err
 	}
-	if err := errors.Join(queueJoins(b, c.Joins), queueGroups(b, &c)); err != nil {
+	if err := errors.Join(queueJoins(b, c.Joins, c.News), queueGroups(b, &c)); err != nil {
 		return err
 	}
 	queueMessages(b, c.Messages, &fresh)

@@ -31,6 +31,48 @@ func (s *Store) AddSilence(ctx context.Context, silence store.Silence) error {
 	return nil
 }
 
+// Acknowledge is store.Store's.
+func (s *Store) Acknowledge(ctx context.Context, seen store.Seen) (n int, err error) {
+	err = s.Ingest(ctx, func(inner store.Tx) error {
+		t := inner.(*tx)
+		q, about := qOpenOfRun, any(seen.RunPK)
+		if seen.MessageID != "" {
+			q, about = qOpenOfMessage, any(seen.MessageID)
+		}
+		open, err := list(ctx, t, q, scanOpening, about)
+		if err != nil {
+			return err
+		}
+		n = len(open)
+		for _, o := range open {
+			r, err := t.exec(ctx, qAcknowledge, o.id, o.at, seen.By, timeText(seen.At))
+			if err != nil {
+				return err
+			}
+			fresh, err := r.RowsAffected()
+			if err != nil {
+				return err
+			}
+			if fresh == 0 { // the same person has said so before
+				continue
+			}
+			if _, err := t.exec(ctx, qNoteSeen, o.id, timeText(seen.At), timeText(seen.DueAt)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("acknowledge: %w", plain(err))
+	}
+	return n, nil
+}
+
+// ListAcknowledgements is store.Store's.
+func (s *Store) ListAcknowledgements(ctx context.Context, messageID string) ([]store.Acknowledgement, error) {
+	return named(list(ctx, s.read, qAcknowledgements, scanAcknowledgement, messageID))("list who has seen a problem")
+}
+
 // ListSilences is store.Store's.
 func (s *Store) ListSilences(ctx context.Context, after time.Time) ([]store.Silence, error) {
 	return named(list(ctx, s.read, qSilences, scanSilence, timeText(after)))("list silences")

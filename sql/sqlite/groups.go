@@ -74,6 +74,9 @@ func (t *tx) writeGroups(ctx context.Context, c *store.Changes) error {
 	if err := each(ctx, c.Joins, t.joinFinding, "join a group"); err != nil {
 		return err
 	}
+	if err := each(ctx, c.News, t.addNews, "note news"); err != nil {
+		return err
+	}
 	if err := each(ctx, c.Groups, t.upsertGroup, "store a group"); err != nil {
 		return err
 	}
@@ -108,8 +111,18 @@ func (t *tx) upsertGroup(ctx context.Context, g *store.Group) error {
 	if err != nil {
 		return err
 	}
+	news, err := column.News(g.News)
+	if err != nil {
+		return err
+	}
 	_, err = t.exec(ctx, qUpsertGroup, g.ID, g.Receiver, labels, column.Micros(g.Wait), column.Micros(g.Every), column.Micros(g.Repeat),
-		timeText(g.OpenedAt), g.Head, g.Messages, optionalTime(g.FirstToldAt), optionalTime(g.ToldAt), optionalTime(g.DueAt))
+		timeText(g.OpenedAt), g.Head, g.Messages, optionalTime(g.FirstToldAt), optionalTime(g.ToldAt), optionalTime(g.DueAt), news,
+		g.Asks, optionalTime(g.AckedAt))
+	return err
+}
+
+func (t *tx) addNews(ctx context.Context, n *store.News) error {
+	_, err := t.exec(ctx, qAddNews, n.RunPK, n.Command, n.Asks, timeText(n.DueAt))
 	return err
 }
 

@@ -87,7 +87,7 @@ const (
 		SELECT finding_id FROM message_finding WHERE message_id = ?) ORDER BY pk`
 	qMessageRuns query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk IN (SELECT run_pk FROM message_finding WHERE message_id = ?)`
 
-	groupColumns   = `id, receiver, labels, wait, every, repeat, opened_at, head, messages, first_told_at, told_at, due_at`
+	groupColumns   = `id, receiver, labels, wait, every, repeat, opened_at, head, messages, first_told_at, told_at, due_at, news, asks, acked_at`
 	groupedColumns = `group_id, finding_id, run_pk, joined_at, told, told_severity, why`
 
 	qDueGroups     query = `SELECT ` + groupColumns + ` FROM message_group WHERE due_at <= ? ORDER BY due_at LIMIT ?`
@@ -107,13 +107,32 @@ const (
 	qNudgeGroup query = `UPDATE message_group SET due_at = min(coalesce(due_at, ?2), ?2)
 		WHERE id IN (SELECT group_id FROM grouped_finding WHERE finding_id = ?1)`
 	qUpsertGroup query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, head, messages,
-		first_told_at, told_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		first_told_at, told_at, due_at, news, asks, acked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET wait = excluded.wait, every = excluded.every, repeat = excluded.repeat,
 		head = excluded.head, messages = excluded.messages, first_told_at = excluded.first_told_at,
-		told_at = excluded.told_at, due_at = excluded.due_at`
+		told_at = excluded.told_at, due_at = excluded.due_at, news = excluded.news, asks = excluded.asks,
+		acked_at = excluded.acked_at`
+	qAddNews query = `UPDATE message_group SET news = json_insert(news, '$[#]', ?2), asks = asks OR ?3,
+		due_at = min(coalesce(due_at, ?4), ?4)
+		WHERE head <> '' AND head IN (SELECT id FROM finding WHERE run_pk = ?1)`
 	qUpsertGrouped query = `INSERT INTO grouped_finding (` + groupedColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (group_id, finding_id) DO UPDATE SET told = excluded.told, told_severity = excluded.told_severity, why = excluded.why`
 	qUngroup query = `DELETE FROM grouped_finding WHERE group_id = ? AND finding_id = ?`
+
+	qOpenOfMessage query = `SELECT g.id, g.first_told_at FROM message m JOIN message_group g ON g.id = m.group_id
+		LEFT JOIN message f ON f.id = m.thread
+		WHERE m.id = ? AND g.head <> '' AND coalesce(f.created_at, m.created_at) >= g.first_told_at`
+	qOpenOfRun query = `SELECT id, first_told_at FROM message_group WHERE head <> ''
+		AND id IN (SELECT group_id FROM grouped_finding WHERE run_pk = ? AND told = 'firing') ORDER BY id`
+	qAcknowledge query = `INSERT INTO acknowledgement (group_id, opened_at, author, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	qNoteSeen    query = `UPDATE message_group SET acked_at = coalesce(acked_at, ?2), news = json_insert(news, '$[#]', 'acknowledged'),
+		due_at = min(coalesce(due_at, ?3), ?3) WHERE id = ?1`
+	qAcknowledgements query = `SELECT a.author, a.at FROM message m LEFT JOIN message f ON f.id = m.thread
+		JOIN acknowledgement a ON a.group_id = m.group_id AND a.opened_at = coalesce(f.created_at, m.created_at)
+		WHERE m.id = ? ORDER BY a.at, a.author`
+	qNewer query = `SELECT count(*) FROM message m JOIN message o ON o.group_id = m.group_id AND o.receiver = m.receiver
+		AND o.channel = m.channel AND o.pk > m.pk
+		WHERE m.id = ? AND m.group_id <> '' AND (o.event <> 'progress' OR m.event = 'progress')`
 
 	silenceColumns = `id, matchers, author, comment, created_at, starts_at, ends_at`
 

@@ -195,9 +195,11 @@ func scanMessage(s scanner) (m store.Message, err error) {
 
 func scanGroup(s scanner) (g store.Group, err error) {
 	var labels, opened string
-	var first, told, due sql.NullString
+	var news string
+	var first, told, due, acked sql.NullString
 	var wait, every, repeat int64
-	err = s.Scan(&g.ID, &g.Receiver, &labels, &wait, &every, &repeat, &opened, &g.Head, &g.Messages, &first, &told, &due)
+	err = s.Scan(&g.ID, &g.Receiver, &labels, &wait, &every, &repeat, &opened, &g.Head, &g.Messages, &first, &told, &due,
+		&news, &g.Asks, &acked)
 	if err != nil {
 		return g, err
 	}
@@ -205,10 +207,14 @@ func scanGroup(s scanner) (g store.Group, err error) {
 	if g.OpenedAt, err = parseTime(opened); err != nil {
 		return g, err
 	}
-	var errs [3]error
+	if g.News, err = column.ParseNews(news); err != nil {
+		return g, err
+	}
+	var errs [4]error
 	g.FirstToldAt, errs[0] = parseOptionalTime(first)
 	g.ToldAt, errs[1] = parseOptionalTime(told)
 	g.DueAt, errs[2] = parseOptionalTime(due)
+	g.AckedAt, errs[3] = parseOptionalTime(acked)
 	return g, errors.Join(append(errs[:], json.Unmarshal([]byte(labels), &g.Labels))...)
 }
 
@@ -219,6 +225,23 @@ func scanGrouped(s scanner) (g store.Grouped, err error) {
 	}
 	g.JoinedAt, err = parseTime(joined)
 	return g, err
+}
+
+func scanAcknowledgement(s scanner) (a store.Acknowledgement, err error) {
+	var at string
+	if err = s.Scan(&a.By, &at); err != nil {
+		return a, err
+	}
+	a.At, err = parseTime(at)
+	return a, err
+}
+
+// opening is a group that told its first message at a time, as it is kept.
+type opening struct{ id, at string }
+
+func scanOpening(s scanner) (o opening, err error) {
+	err = s.Scan(&o.id, &o.at)
+	return o, err
 }
 
 func scanCount(s scanner) (n int, err error) {

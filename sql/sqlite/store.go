@@ -164,7 +164,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	for _, q := range []query{
 		qInsertRun, qRunByKey, qUpdateRun, qAttempts, qUpsertAttempt, qInsertEpoch, qInsertMetric, qInsertBatches,
 		qHold, qRelease, qUpsertFinding, qUpsertCommand, qInsertMessage, qInsertMessageFinding,
-		qJoinGroup, qJoinFinding, qNudgeGroup, qUpsertGroup, qUpsertGrouped, qUngroup, qQuarantine,
+		qJoinGroup, qJoinFinding, qNudgeGroup, qUpsertGroup, qUpsertGrouped, qUngroup, qAddNews, qAcknowledge, qNoteSeen, qQuarantine,
 	} {
 		p, err := s.write.PrepareContext(ctx, string(q)) //nolint:sqlclosecheck // Close of the store does
 		if err != nil {

@@ -186,8 +186,11 @@ type MessageEvent string
 
 // The events that are told.
 const (
-	MessageFiring   MessageEvent = "firing"
-	MessageUpdate   MessageEvent = "update" // of a problem that was told: more of it, worse, or still there
+	MessageFiring MessageEvent = "firing"
+	MessageUpdate MessageEvent = "update" // of a problem that was told: more of it, worse, or still there
+	// MessageProgress is what was done about a problem that was told. Only channels that can
+	// edit what they said take it: it disturbs nobody.
+	MessageProgress MessageEvent = "progress"
 	MessageResolved MessageEvent = "resolved"
 	MessageRunEnded MessageEvent = "run_ended" // finished, failed, or lost
 	MessageDigest   MessageEvent = "digest"
@@ -214,7 +217,7 @@ type Message struct {
 	// empty for the first.
 	Thread   string
 	Repeated bool   // nothing is new
-	Body     string // what a digest covers, as its maker wrote it down
+	Body     string // what a digest covers, or the news of progress, as its maker wrote it down
 	// Findings are the ids of all findings that it speaks of, FindingID too. They are
 	// written, and not read back: MessageDetail has the findings themselves. Where there
 	// are none, FindingID is meant.
@@ -231,6 +234,39 @@ type MessageDetail struct {
 	Epochs   []Epoch // the curve, replaced epochs left out
 	// Also are the other findings that it speaks of, with their runs, oldest first.
 	Also []RunFinding
+	// Acknowledged are those who have seen the problem it speaks of, in the order in which
+	// they said so.
+	Acknowledged []Acknowledgement
+	// Newer is true when a later message of the same group to the same channel says all that
+	// this one would. Progress says less than any other event.
+	Newer bool
+}
+
+// Acknowledgement is somebody's word to have seen a problem that was told.
+type Acknowledgement struct {
+	By string
+	At time.Time
+}
+
+// Seen asks for a problem to be noted as seen.
+type Seen struct {
+	MessageID string // a message about it; or
+	RunPK     int64  // all problems that were told of a run and fire
+	Acknowledgement
+	DueAt time.Time // when its groups are to be looked at
+}
+
+// NewsAcknowledged stands among a group's News where others have a command's id.
+const NewsAcknowledged = "acknowledged"
+
+// News is that a command of a run is new, or that something became of it. The groups that
+// were told of with a finding of the run at their head note it, until they are resolved, and
+// are looked at by DueAt.
+type News struct {
+	RunPK   int64
+	Command string // its id
+	Asks    bool   // it waits for a person
+	DueAt   time.Time
 }
 
 // RunFinding is a finding with its run.
@@ -256,6 +292,13 @@ type Group struct {
 	ToldAt      *time.Time
 	// DueAt is when it is to be looked at; nil: when a finding joins or changes.
 	DueAt *time.Time
+	// News are the ids of commands of the run that heads it that changed since it told, and
+	// NewsAcknowledged. Asks is true when one of them waits for a person.
+	News []string
+	Asks bool
+	// AckedAt is when somebody first said to have seen what it told; nil: nobody has since
+	// its latest first message.
+	AckedAt *time.Time
 }
 
 // Grouped is a finding in a group.

@@ -55,6 +55,12 @@ type Store interface {
 	// AddSilence stores a silence; one of the same id is replaced. The groups that it, or
 	// the one it replaces, keeps from telling are due at its CreatedAt.
 	AddSilence(ctx context.Context, s Silence) error
+	// Acknowledge notes that somebody has seen a problem, and returns how many groups it is
+	// told in. 0: it is over, or was told to nobody.
+	Acknowledge(ctx context.Context, s Seen) (int, error)
+	// ListAcknowledgements returns those who have seen the problem that a message speaks of,
+	// in the order in which they said so.
+	ListAcknowledgements(ctx context.Context, messageID string) ([]Acknowledgement, error)
 	// ListSilences returns the silences that end after a time, oldest first.
 	ListSilences(ctx context.Context, after time.Time) ([]Silence, error)
 	// ListRecentMessages returns the messages of a run, or of all for 0, newest first.
@@ -127,9 +133,10 @@ type Changes struct {
 	Findings    []Finding // by (RunPK, Kind, Metric, OnsetEpoch)
 	Commands    []Command // by ID; a second one for (RunPK, Attempt, CausedBy, Kind) is dropped
 	Joins       []Join    // see there
+	News        []News    // see there
 	Groups      []Group   // by ID
 	Grouped     []Grouped // by (GroupID, FindingID)
 	Ungroup     []Grouped // removed
-	Messages    []Message // by ID, and but for updates by (FindingID, Receiver, Channel, Event); each new one gets its job
+	Messages    []Message // by ID, and but for updates and progress by (FindingID, Receiver, Channel, Event); each new one gets its job
 	Quarantined []Quarantined
 }

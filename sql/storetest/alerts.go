@@ -43,6 +43,90 @@ func testSilences(t *testing.T, s store.Store) {
 	require.Empty(t, got)
 }
 
+func testAcknowledgements(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	opened, told := at(time.Minute), at(2*time.Minute)
+	var head, quiet store.Finding
+	message := func(id string, event store.MessageEvent, when time.Time, thread string) store.Message {
+		m := aMessage(head, "team", event)
+		m.ID, m.GroupID, m.CreatedAt, m.Thread = id, "open", when, thread
+		return m
+	}
+	run := write(t, s, store.RunKey{Project: "p", ID: "a"}, func(r store.RunState) store.Changes {
+		head, quiet = aFinding(r.Run.PK, detectors.KindPlateau, 3), aFinding(r.Run.PK, detectors.KindSpike, 3)
+		open, over := aGroup("open", at(time.Hour)), other("over", at(time.Hour))
+		open.Head, open.FirstToldAt, open.ToldAt = head.ID, &opened, &told
+		over.FirstToldAt = &opened
+		return store.Changes{
+			Findings: []store.Finding{head, quiet}, Groups: []store.Group{open, over},
+			Grouped: []store.Grouped{
+				{GroupID: "open", FindingID: head.ID, RunPK: r.Run.PK, JoinedAt: start, Told: store.MessageFiring},
+				{GroupID: "over", FindingID: quiet.ID, RunPK: r.Run.PK, JoinedAt: start, Told: store.MessageResolved},
+			},
+			Messages: []store.Message{
+				message("before", store.MessageUpdate, start, ""), message("first", store.MessageFiring, opened, ""),
+				message("progress", store.MessageProgress, told, "first"), message("update", store.MessageUpdate, told, "first"),
+				message("more progress", store.MessageProgress, told, "first"),
+			},
+		}
+	})
+	seen := func(message string, pk int64, by string, when time.Time) int {
+		n, err := s.Acknowledge(ctx, store.Seen{
+			MessageID: message, RunPK: pk, Acknowledgement: store.Acknowledgement{By: by, At: when}, DueAt: when.Add(time.Second),
+		})
+		require.NoError(t, err)
+		return n
+	}
+	require.Zero(t, seen("before", 0, "anna", at(3*time.Minute)), "what it spoke of is over")
+	require.Zero(t, seen("nothing", 0, "anna", at(3*time.Minute)))
+	require.Zero(t, seen("", run.PK+1000, "anna", at(3*time.Minute)))
+	require.Equal(t, 1, seen("update", 0, "anna", at(3*time.Minute)))
+	require.Equal(t, 1, seen("first", 0, "anna", at(4*time.Minute)), "twice is once")
+	require.Equal(t, 1, seen("", run.PK, "bob", at(5*time.Minute)))
+	next, err := s.NextGroup(ctx)
+	require.NoError(t, err)
+	require.Equal(t, at(3*time.Minute+time.Second), next)
+
+	want := []store.Acknowledgement{{By: "anna", At: at(3 * time.Minute)}, {By: "bob", At: at(5 * time.Minute)}}
+	newer := map[string]bool{}
+	for _, id := range []string{"first", "progress", "update", "more progress"} {
+		d, err := s.FindMessage(ctx, id)
+		require.NoError(t, err)
+		requireSame(t, want, d.Acknowledged)
+		newer[id] = d.Newer
+	}
+	require.Equal(t, map[string]bool{"first": true, "progress": true, "update": false, "more progress": false}, newer)
+	got, err := s.ListAcknowledgements(ctx, "before")
+	require.NoError(t, err)
+	require.Empty(t, got)
+
+	// What became of the run is noted where the run heads what was told.
+	write(t, s, store.RunKey{Project: "p", ID: "a"}, func(r store.RunState) store.Changes {
+		return store.Changes{News: []store.News{
+			{RunPK: r.Run.PK, Command: "c1", DueAt: at(2 * time.Minute)}, {RunPK: r.Run.PK, Command: "c2", Asks: true, DueAt: at(3 * time.Minute)},
+			{RunPK: r.Run.PK, Command: "c1", DueAt: at(4 * time.Minute)},
+		}}
+	})
+	states := due(t, s, at(2*time.Minute))
+	require.Len(t, states, 1)
+	g := states[0].Group
+	require.Equal(t, "open", g.ID)
+	require.Equal(t, []string{store.NewsAcknowledged, "c1", "c2"}, g.News)
+	require.True(t, g.Asks)
+	acked := at(3 * time.Minute)
+	requireSame(t, &acked, g.AckedAt)
+	g.News, g.Asks, g.AckedAt, g.DueAt = nil, false, nil, nil
+	require.NoError(t, s.Ingest(ctx, func(tx store.Tx) error { return tx.Write(ctx, store.Changes{Groups: []store.Group{g}}) }))
+	require.NoError(t, s.Ingest(ctx, func(tx store.Tx) error {
+		if _, err := tx.LockGroups(ctx, start, 1); err != nil {
+			return err
+		}
+		kept, err := tx.LockGroup(ctx, "open")
+		requireSame(t, g, kept.Group)
+		return err
+	}))
+}
+
 func testWaiting(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	var waits, told store.Finding

@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"GroupsAreJoinedAndTold":          testGroups,
 		"MessagesOfManyOrOfNone":          testManyOrNone,
 		"SilencesWakeWhatTheyHold":        testSilences,
+		"ProblemsAreSeenAndHaveNews":      testAcknowledgements,
 		"WhatWasNotToldIsListed":          testWaiting,
 		"WhatFiresOfRunsThatTrain":        testFiring,
 		"UpkeepForgetsOldRefusals":        testUpkeep,

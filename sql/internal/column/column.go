@@ -4,6 +4,7 @@ package column
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -37,4 +38,21 @@ func ParseGaps(s string) ([]store.SeqRange, error) {
 		gaps = append(gaps, store.SeqRange{From: p[0], To: p[1]})
 	}
 	return gaps, nil
+}
+
+// News returns a group's news as text.
+func News(news []string) (string, error) { return JSON(append([]string{}, news...)) }
+
+// ParseNews reads what News writes; what stands there twice comes once.
+func ParseNews(s string) ([]string, error) {
+	var all, out []string
+	if err := json.Unmarshal([]byte(s), &all); err != nil {
+		return nil, fmt.Errorf("decode news: %w", err)
+	}
+	for _, n := range all {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out, nil
 }
