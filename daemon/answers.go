@@ -11,18 +11,22 @@ import (
 
 	"github.com/epochwatch/epochwatch/daemon/control"
 	"github.com/epochwatch/epochwatch/ingest"
+	"github.com/epochwatch/epochwatch/notify"
 	"github.com/epochwatch/epochwatch/notify/slack"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
-// silencer is what muting needs of a store.Store.
-type silencer interface {
+// notebook is what answers need of a store.Store.
+type notebook interface {
 	AddSilence(ctx context.Context, s store.Silence) error
+	Acknowledge(ctx context.Context, s store.Seen) (int, error)
 }
 
 // answers does what people press under messages.
 type answers struct {
-	silences silencer
+	notes notebook
+	// noted is called after something was noted that messages show.
+	noted func()
 	// do asks for an action (approve, decline, revert, stop) on a command of a run in a
 	// person's name; nil where nothing takes such wishes.
 	do func(ctx context.Context, project, run, action, command, by string) error
@@ -70,13 +74,28 @@ func (a answers) Silence(ctx context.Context, m slack.Mute, by string) error {
 	if m.Kind != "" {
 		s.Matchers = append(s.Matchers, "kind="+strconv.Quote(m.Kind))
 	}
-	if err := a.silences.AddSilence(ctx, s); err != nil {
+	if err := a.notes.AddSilence(ctx, s); err != nil {
 		return fmt.Errorf("mute: %w", err)
 	}
 	return nil
 }
 
-func (r *running) answers() answers { return answers{silences: r.store, do: r.wish} }
+// Acknowledge implements slack.Daemon.
+func (a answers) Acknowledge(ctx context.Context, message, by string) error {
+	n, err := a.notes.Acknowledge(ctx, notify.Seen(message, 0, by, time.Now()))
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return &slack.RefusedError{Reason: "it is over by now"}
+	}
+	a.noted()
+	return nil
+}
+
+func (r *running) answers() answers {
+	return answers{notes: r.store, noted: r.notifier.Stored, do: r.wish}
+}
 
 // wish asks a run for something in a person's name.
 func (r *running) wish(ctx context.Context, project, run, action, command, by string) error {

@@ -15,25 +15,50 @@ import (
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
-type silences []store.Silence
+// notes holds what is noted.
+type notes struct {
+	silences []store.Silence
+	seen     []store.Seen
+	groups   int // that a problem is told in
+}
 
-func (s *silences) AddSilence(_ context.Context, added store.Silence) error {
-	*s = append(*s, added)
+func (n *notes) AddSilence(_ context.Context, s store.Silence) error {
+	n.silences = append(n.silences, s)
 	return nil
+}
+
+func (n *notes) Acknowledge(_ context.Context, s store.Seen) (int, error) {
+	n.seen = append(n.seen, s)
+	return n.groups, nil
 }
 
 func TestAPressBecomesASilence(t *testing.T) {
 	t.Parallel()
-	var kept silences
-	a := answers{silences: &kept}
+	var noted notes
+	a := answers{notes: &noted}
 	until := time.Now().Add(time.Hour)
 	require.NoError(t, a.Silence(t.Context(), slack.Mute{Run: slack.Run{Project: "vision", ID: "r1"}, Until: until}, "anna (slack U1)"))
 	require.NoError(t, a.Silence(t.Context(), slack.Mute{Run: slack.Run{Project: "vision"}, Kind: "plateau", Until: until}, "anna (slack U1)"))
+	kept := noted.silences
 	require.Equal(t, []string{`project="vision"`, `run="r1"`}, kept[0].Matchers)
 	require.Equal(t, []string{`project="vision"`, `kind="plateau"`}, kept[1].Matchers)
 	require.Equal(t, "anna (slack U1)", kept[0].Author)
 	require.True(t, kept[0].EndsAt.Equal(until))
 	require.NotEqual(t, kept[0].ID, kept[1].ID)
+}
+
+func TestAPressIsNotedAsSeen(t *testing.T) {
+	t.Parallel()
+	kept, woken := notes{groups: 1}, 0
+	a := answers{notes: &kept, noted: func() { woken++ }}
+	require.NoError(t, a.Acknowledge(t.Context(), "m1", "anna (slack U1)"))
+	require.Equal(t, 1, woken, "the message is brought up to date")
+	require.Equal(t, "m1", kept.seen[0].MessageID)
+	require.Equal(t, "anna (slack U1)", kept.seen[0].By)
+	kept.groups = 0
+	var refused *slack.RefusedError
+	require.ErrorAs(t, a.Acknowledge(t.Context(), "m1", "anna (slack U1)"), &refused)
+	require.Equal(t, 1, woken)
 }
 
 func TestAWishGoesToTheRunInThePersonsName(t *testing.T) {

@@ -244,6 +244,8 @@ func (toTeam) Announce(_ store.Run, event store.MessageEvent, f store.Finding, n
 
 func (toTeam) Ended(store.Run, time.Time) []store.Message { return nil }
 
+func (toTeam) News([]store.Command, time.Time) []store.News { return nil }
+
 func (toTeam) Stored() {}
 
 // lines collects what was logged.

@@ -47,10 +47,13 @@ type Policy interface {
 // Announcer says who is told of a change. notify implements it. Announce has no side
 // effects; its messages are queued, and the groups joined, in the transaction that stores
 // the finding. Ended gives the messages about a run that has just ended, or was lost; they
-// are queued in the transaction that says so. Stored is called when groups were joined in one that is committed.
+// are queued in the transaction that says so. Stored is called when groups were joined, or
+// have news, in one that is committed.
 type Announcer interface {
 	Announce(run store.Run, event store.MessageEvent, f store.Finding, now time.Time) ([]store.Message, []store.Join)
 	Ended(run store.Run, now time.Time) []store.Message
+	// News says who is to hear what was done to a run: new commands, and what became of one.
+	News(commands []store.Command, now time.Time) []store.News
 	Stored()
 }
 

@@ -167,7 +167,7 @@ func (s *Service) transact(ctx context.Context, errands []errand, refused []*arr
 			s.cache.put(v.key(), v.mem) // from here on another visit may have it
 		}
 	}
-	if slices.ContainsFunc(visits, func(v *visit) bool { return len(v.joins) > 0 }) {
+	if s.announcer != nil && slices.ContainsFunc(visits, func(v *visit) bool { return len(v.joins)+len(v.commandsChanged) > 0 }) {
 		s.announcer.Stored()
 	}
 	s.tell(ctx, visits)

@@ -330,10 +330,15 @@ func (v *visit) collect(c *store.Changes) {
 			c.Findings = append(c.Findings, f)
 		}
 	}
+	var changed []store.Command
 	for _, cmd := range v.mem.commands {
 		if v.commandsChanged[cmd.ID] {
-			c.Commands = append(c.Commands, cmd)
+			changed = append(changed, cmd)
 		}
+	}
+	c.Commands = append(c.Commands, changed...)
+	if v.svc.announcer != nil {
+		c.News = append(c.News, v.svc.announcer.News(changed, v.now)...)
 	}
 	c.Messages = append(c.Messages, v.messages...)
 	if v.svc.announcer != nil && v.run.State != v.was.State && v.run.State != store.StateRunning {

@@ -120,6 +120,7 @@ type watch struct {
 // look looks at one group.
 func (w *watch) look(ctx context.Context, s store.GroupState) (plan, error) {
 	var failed error
+	s.Group.Asks, failed = w.asks(ctx, s)
 	p := look(s, w.now, func(m store.GroupMember) hold {
 		h, err := w.holder.of(ctx, s.Group.Receiver, m.RunFinding)
 		failed = errors.Join(failed, err)
@@ -224,12 +225,12 @@ func (w *watch) take(p plan) {
 	}
 	for _, l := range w.n.receivers[p.group.Receiver] {
 		channel := l.channel
-		if p.event == store.MessageResolved && !l.resolved {
+		if p.event == store.MessageResolved && !l.resolved || p.event == store.MessageProgress && !l.edits {
 			continue
 		}
 		m := store.Message{
 			RunPK: head.RunPK, FindingID: head.FindingID, Receiver: p.group.Receiver, Channel: channel, Event: p.event,
-			State: store.MessageQueued, CreatedAt: w.now, GroupID: p.group.ID, Repeated: p.repeated, Findings: ids,
+			State: store.MessageQueued, CreatedAt: w.now, GroupID: p.group.ID, Repeated: p.repeated, Findings: ids, Body: bodyOf(p.news),
 		}
 		switch p.event {
 		case store.MessageFiring:

@@ -33,7 +33,7 @@ type Messages interface {
 	FindRun(ctx context.Context, project, id string) (store.Run, error)
 	ListFindings(ctx context.Context, runPK int64) ([]store.Finding, error)
 	ListCommands(ctx context.Context, runPK int64) ([]store.Command, error)
-	// The end of a run waits until no silence holds.
+	// The end of a run waits until no silence holds; other messages say which one does.
 	ListSilences(ctx context.Context, after time.Time) ([]store.Silence, error)
 }
 
@@ -73,6 +73,10 @@ func (t *try) run(ctx context.Context) error {
 	if l == nil {
 		return t.failed(ctx, &store.PermanentError{Err: fmt.Errorf("the config has no channel %s of receiver %q any more", m.Channel, m.Receiver)})
 	}
+	if t.d.Newer && (m.Event == store.MessageUpdate || m.Event == store.MessageProgress) {
+		// Late, it would say what no longer holds.
+		return t.record(ctx, store.Delivery{State: store.MessageSent, Error: "left out: a later message of the same problem says all of it"})
+	}
 	told, err := t.before(ctx)
 	if err != nil {
 		if _, ok := errors.AsType[*store.RetryAfterError](err); ok {
@@ -84,6 +88,9 @@ func (t *try) run(ctx context.Context) error {
 		return err
 	}
 	about := t.notice(told)
+	if about.Silenced, err = t.silenced(ctx); err != nil {
+		return t.failed(ctx, err)
+	}
 	if m.Event == store.MessageDigest {
 		if about.Digest, err = t.digest(ctx); err != nil {
 			return t.failed(ctx, err)
@@ -120,7 +127,7 @@ func (t *try) before(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	d, err := t.st.FindMessage(ctx, id)
-	resolves := m.Event == store.MessageResolved
+	resolves := m.Event == store.MessageResolved || m.Event == store.MessageProgress
 	switch {
 	case errors.Is(err, store.ErrNotFound) && resolves:
 		return "", &store.PermanentError{Err: errors.New("not told: this receiver was not told of the finding itself")}
@@ -197,12 +204,27 @@ func ofService(err error) (failed bool, pause time.Duration) {
 func (t *try) notice(told string) notice.Notice {
 	m := t.d.Message
 	symptoms, others := membersOf(t.d.Run, t.d.Also)
+	var news []string
+	if m.Event == store.MessageProgress {
+		news = newsOf(m.Body)
+	}
 	return notice.Notice{
-		ID: m.ID, Event: m.Event, Receiver: m.Receiver, CreatedAt: m.CreatedAt, Told: told,
+		News: news,
+		ID:   m.ID, Event: m.Event, Receiver: m.Receiver, CreatedAt: m.CreatedAt, Told: told,
 		Again: m.State != store.MessageQueued, Repeat: m.Repeated, Symptoms: symptoms, Others: others,
 		Run: t.d.Run, Finding: t.d.Finding, Commands: t.d.Commands, Epochs: t.d.Epochs,
-		Link: t.n.link(t.d.Run),
+		Link: t.n.link(t.d.Run), Acknowledged: t.d.Acknowledged,
 	}
+}
+
+// silenced says which silence keeps back what is still to come of the finding.
+func (t *try) silenced(ctx context.Context) (string, error) {
+	if t.d.Finding.ID == "" || t.d.Message.GroupID == "" {
+		return "", nil
+	}
+	silences, err := t.st.ListSilences(ctx, t.n.o.Now())
+	h := holder{n: t.n, now: t.n.o.Now(), silences: silences}
+	return h.bySilence(subjectOf(store.RunFinding{Run: t.d.Run, Finding: t.d.Finding})).why, err
 }
 
 // failed records a try that did not succeed and returns what the queue is to do.

@@ -54,9 +54,11 @@ type line struct {
 	channel string
 	// resolved is whether it is told that all is well again.
 	resolved bool
-	to       Channel
-	timeout  time.Duration
-	gate     *gate
+	// edits is whether it can bring up to date what it told.
+	edits   bool
+	to      Channel
+	timeout time.Duration
+	gate    *gate
 }
 
 // New returns a notifier for a config that was resolved. It talks to no service.
@@ -112,8 +114,9 @@ func (n *Notifier) lines(r Receiver) ([]*line, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, n.line(channelSlack, c, slack.Timeout))
-		out[len(out)-1].resolved = sendResolved(s.SendResolved, r.SendResolved)
+		l := n.line(channelSlack, c, slack.Timeout)
+		l.edits, l.resolved = s.Token != "", sendResolved(s.SendResolved, r.SendResolved)
+		out = append(out, l)
 		n.listen(s)
 	}
 	if e := r.Email; e != nil {

@@ -13,6 +13,7 @@ type plan struct {
 	event    store.MessageEvent
 	repeated bool
 	about    []store.GroupMember // all that is told, the cause first
+	news     []string            // of the group, where it tells
 	group    store.Group         // as it is to be kept
 	opened   string              // the finding that headed the first message
 	grouped  []store.Grouped     // those that changed
@@ -24,7 +25,9 @@ type plan struct {
 // A group without a head tells its first message when its first untold finding has waited
 // long enough. From then on it is open until no finding of it fires: what is new is told
 // when the interval since the last message is over, what is graver than all that was told
-// as soon as a first message would be, and that all is well at once.
+// as soon as a first message would be, and that all is well at once. What was done about it
+// meanwhile is progress, told at once too; an open question is told again as what is new is.
+// Repeats end once somebody has seen it.
 func look(s store.GroupState, now time.Time, held func(store.GroupMember) hold) plan {
 	p := plan{group: s.Group, opened: s.Group.Head}
 	p.group.DueAt = nil
@@ -73,7 +76,7 @@ func look(s store.GroupState, now time.Time, held func(store.GroupMember) hold) 
 		p.tell(store.MessageResolved, append(gone, fresh...), now)
 		p.group.Head = ""
 		return p
-	case len(fresh)+len(graver)+len(gone) > 0:
+	case len(fresh)+len(graver)+len(gone) > 0 || s.Group.Asks:
 		at := p.group.ToldAt.Add(s.Group.Every)
 		for _, m := range append(fresh, graver...) {
 			if urgent := m.JoinedAt.Add(s.Group.Wait); m.Finding.Severity.Rank() > worst && urgent.Before(at) {
@@ -82,18 +85,21 @@ func look(s store.GroupState, now time.Time, held func(store.GroupMember) hold) 
 		}
 		if now.Before(at) {
 			p.due(at)
+			p.progress(s)
 			return p
 		}
 		p.tell(store.MessageUpdate, append(firing, gone...), now)
-	case s.Group.Repeat > 0 && repeats:
+	case s.Group.Repeat > 0 && repeats && s.Group.AckedAt == nil:
 		at := p.group.ToldAt.Add(s.Group.Repeat)
 		if now.Before(at) {
 			p.due(at)
+			p.progress(s)
 			return p
 		}
 		p.tell(store.MessageUpdate, firing, now)
 		p.repeated = true
 	default:
+		p.progress(s)
 		return p
 	}
 	p.again(now)
@@ -141,6 +147,7 @@ func (p plan) first(fresh []store.GroupMember, now time.Time) plan {
 	p.tell(store.MessageFiring, fresh, now)
 	p.group.Head = p.about[0].FindingID
 	p.group.FirstToldAt = &now
+	p.group.AckedAt = nil
 	if !anyFires(p.about) {
 		p.due(now) // it came and went within the wait: both are told
 		return p
@@ -152,6 +159,7 @@ func (p plan) first(fresh []store.GroupMember, now time.Time) plan {
 // tell notes what is told, and of which findings.
 func (p *plan) tell(event store.MessageEvent, about []store.GroupMember, now time.Time) {
 	p.event, p.about = event, byCause(about)
+	p.takeNews()
 	p.group.Messages++
 	p.group.ToldAt = &now
 	for _, m := range p.about {
@@ -164,10 +172,36 @@ func (p *plan) tell(event store.MessageEvent, about []store.GroupMember, now tim
 	}
 }
 
+// takeNews leaves nothing new in the group.
+func (p *plan) takeNews() {
+	p.news = p.group.News
+	p.group.News, p.group.Asks = nil, false
+}
+
+// progress tells what was done about what was told, where there is news of that.
+func (p *plan) progress(s store.GroupState) {
+	if len(s.Group.News) == 0 {
+		return
+	}
+	var about []store.GroupMember
+	for _, m := range s.Members {
+		if m.Told == store.MessageFiring {
+			about = append(about, m)
+		}
+	}
+	asks := p.group.Asks
+	p.takeNews()
+	p.group.Asks = asks
+	if len(about) > 0 {
+		p.event, p.about = store.MessageProgress, byCause(about)
+		p.group.Messages++
+	}
+}
+
 // again sets when a group that has told is to be looked at without anything new.
 func (p *plan) again(now time.Time) {
 	for _, m := range p.about {
-		if p.group.Repeat > 0 && m.Finding.Firing() && m.Run.State == store.StateRunning {
+		if p.group.Repeat > 0 && p.group.AckedAt == nil && m.Finding.Firing() && m.Run.State == store.StateRunning {
 			p.due(now.Add(p.group.Repeat))
 			return
 		}

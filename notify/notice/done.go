@@ -2,6 +2,8 @@ package notice
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
 	"github.com/epochwatch/epochwatch/sql/store"
@@ -45,15 +47,18 @@ func commandText(c store.Command) string {
 		}
 		return fmt.Sprintf("Would have been done after epoch %d: %s. This run is in shadow mode.", c.DecidedEpoch, what)
 	case store.CommandSent:
-		return fmt.Sprintf("Asked of the run after epoch %d: %s. It has not answered yet.", c.DecidedEpoch, what)
+		return fmt.Sprintf("Asked of the run after epoch %d: %s. It has not answered yet.%s", c.DecidedEpoch, what, by(c))
 	case store.CommandApplied:
-		return fmt.Sprintf("Done%s: %s.%s", sinceEpoch(c.AppliedEpoch), what, effectText(c.Effect))
+		return fmt.Sprintf("Done%s: %s.%s%s", sinceEpoch(c.AppliedEpoch), what, effectText(c.Effect), by(c))
 	case store.CommandRefused:
+		if rest, ok := strings.CutPrefix(c.Answer, declinedBy); ok {
+			return fmt.Sprintf("Declined by %s: %s.", clean(rest, maxReason), what)
+		}
 		return fmt.Sprintf("Refused by the run: %s%s.", what, because(c.Answer))
 	case store.CommandExpired:
 		return fmt.Sprintf("Came too late and was not done: %s%s.", what, because(c.Answer))
 	case store.CommandReverted:
-		return fmt.Sprintf("Done%s and taken back: %s.%s", sinceEpoch(c.AppliedEpoch), what, effectText(c.Effect))
+		return fmt.Sprintf("Done%s and taken back: %s.%s%s", sinceEpoch(c.AppliedEpoch), what, effectText(c.Effect), by(c))
 	}
 	return fmt.Sprintf("%s: %s.", clean(string(c.State), maxName), what)
 }
@@ -84,6 +89,48 @@ func action(c store.Command) string {
 		return "an earlier change taken back"
 	}
 	return clean(string(c.Kind), maxName)
+}
+
+// declinedBy begins the answer to a proposal that a person did not want (daemon/control).
+const declinedBy = "declined by "
+
+// by names the person behind a command; nothing where it was the policy alone.
+func by(c store.Command) string {
+	switch who := clean(c.IssuedBy, maxName); {
+	case who == "" || who == contract.ByPolicy:
+		return ""
+	case c.ProposedBy != "":
+		return " Approved by " + who + "."
+	default:
+		return " Asked for by " + who + "."
+	}
+}
+
+// answers says what people did about the message itself.
+func answers(n Notice) []string {
+	var out []string
+	for _, a := range n.Acknowledged {
+		out = append(out, fmt.Sprintf("Acknowledged by %s, %s.", clean(a.By, maxName), a.At.UTC().Format("2 Jan 15:04 UTC")))
+	}
+	if text := clean(n.Silenced, maxReason); text != "" {
+		out = append(out, strings.ToUpper(text[:1])+text[1:]+".")
+	}
+	return out
+}
+
+// news says what of the commands and answers is new, in the order in which it happened.
+func news(n Notice) []string {
+	var out []string
+	for _, id := range n.News {
+		i := slices.IndexFunc(n.Commands, func(c store.Command) bool { return c.ID == id })
+		switch {
+		case i >= 0:
+			out = append(out, commandText(n.Commands[i]))
+		case id == store.NewsAcknowledged:
+			out = append(out, answers(Notice{Acknowledged: n.Acknowledged})...)
+		}
+	}
+	return out
 }
 
 func sinceEpoch(epoch *int) string {

@@ -38,6 +38,12 @@ type Notice struct {
 	// Symptoms are the other findings of Run that this message is about, those that fire
 	// first, then by what they say about the cause.
 	Symptoms []store.Finding
+	// Acknowledged are those who have seen the problem; Silenced says who keeps back what is
+	// to come of it, and until when, if anybody does.
+	Acknowledged []store.Acknowledgement
+	Silenced     string
+	// News are what progress tells: ids of Commands, and store.NewsAcknowledged.
+	News []string
 	// Others are the other runs of the group, each under the finding that heads it; no run
 	// is there twice.
 	Others []Member

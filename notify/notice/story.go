@@ -28,6 +28,8 @@ type Story struct {
 	Curves   []Curve
 	Onset    int // the epoch that the curves mark
 	Done     []string
+	Answers  []string // who has seen it, who has silenced it
+	News     []string // of progress: what of the rest is new
 	Advice   []string
 	Also     []string // the run's other findings, which the first explains
 	Others   []string // the other runs it happened to
@@ -64,6 +66,8 @@ func Tell(n Notice) Story {
 		Curves:   curves(n),
 		Onset:    f.OnsetEpoch,
 		Done:     done(n),
+		Answers:  answers(n),
+		News:     news(n),
 		Also:     also(n),
 		Others:   others(n),
 		Look:     look(n.Run),

@@ -46,6 +46,7 @@ func (s Story) Text() string {
 		b.WriteString(strings.TrimRight(pad(label, labelWidth)+line, " ") + "\n")
 	}
 	row("Done", s.Done...)
+	row("Answers", s.Answers...)
 	row("Try", bullets(s.Advice)...)
 	row("Also", bullets(s.Also)...)
 	row("Runs", bullets(s.Others)...)

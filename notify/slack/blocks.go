@@ -71,6 +71,9 @@ func compose(s notice.Story, p picture) composed {
 			blocks = append(blocks, section("*"+fit(l.Name, 100)+"*\n"+list(l.Lines)))
 		}
 	}
+	for _, a := range s.Answers {
+		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn("👤 "+fit(a, 500))))
+	}
 	look := "Look: `" + code(s.Look) + "`"
 	if s.Link != "" {
 		look += "  <" + escape(s.Link) + "|open>"
@@ -93,6 +96,15 @@ func composeNews(s notice.Story) composed {
 		text += "\n" + fit(strings.Join(s.Done, " "), 1000)
 	}
 	return composed{text: fit(signs[s.Mood]+" "+s.Subject, maxText), blocks: []slackapi.Block{section(text)}}
+}
+
+// composeProgress is what the thread is told of what was done.
+func composeProgress(s notice.Story) composed {
+	text := list(s.News)
+	if len(s.News) == 0 { // the command is not known any more
+		text = list(s.Done)
+	}
+	return composed{text: fit(s.Subject, maxText), blocks: []slackapi.Block{section(text)}}
 }
 
 // list sets sentences below each other, as many as fit.

@@ -77,17 +77,22 @@ func (b *bot) send(ctx context.Context, n notice.Notice, told, thread string) (s
 	if thread == "" {
 		return b.postWhole(ctx, n, whole, p, "", false)
 	}
-	if n.Event != store.MessageUpdate && n.Event != store.MessageResolved {
+	if n.Event != store.MessageUpdate && n.Event != store.MessageResolved && n.Event != store.MessageProgress {
 		return b.postWhole(ctx, n, whole, p, thread, true)
 	}
 	err := b.edit(ctx, n, whole, p, told, thread)
 	switch {
 	case err != nil && !gone(err):
 		return "", err
+	case err != nil && n.Event == store.MessageProgress:
+		return n.Told, nil // nobody misses it
 	case err != nil: // somebody has deleted it, or it is too old to be edited
 		return b.postWhole(ctx, n, whole, p, thread, true)
 	}
 	// An edit disturbs nobody. What must be heard again is shown in the channel as well.
+	if n.Event == store.MessageProgress {
+		return b.post(ctx, n, composeProgress(notice.Tell(n)), thread, false)
+	}
 	loud := n.Repeat || n.Event == store.MessageUpdate && n.Finding.Severity == detectors.SeverityCritical
 	return b.post(ctx, n, composeNews(notice.Tell(n)), thread, loud)
 }

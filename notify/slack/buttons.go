@@ -67,7 +67,9 @@ func buttons(n notice.Notice) []slackapi.Block {
 		stop.Confirm = slackapi.NewConfirmationBlockObject(plain("Stop the run?"),
 			plain("Training ends after the epoch that runs now."), plain("Stop it"), plain("Let it train"))
 	}
-	add(pressSeen, n.ID, "Acknowledge", slackapi.StyleDefault)
+	if len(n.Acknowledged) == 0 {
+		add(pressSeen, n.ID, "Acknowledge", slackapi.StyleDefault)
+	}
 	option := func(value, text string) *slackapi.OptionBlockObject {
 		return slackapi.NewOptionBlockObject(value, plain(text), nil)
 	}

@@ -23,6 +23,8 @@ type Daemon interface {
 	Decline(ctx context.Context, run Run, command, by string) error
 	Revert(ctx context.Context, run Run, command, by string) error
 	Stop(ctx context.Context, run Run, by string) error
+	// Acknowledge notes who has seen what a message tells.
+	Acknowledge(ctx context.Context, message, by string) error
 	// Silence keeps messages about the run (and the kind alone, where one is given, of
 	// every run) from being told until a time.
 	Silence(ctx context.Context, m Mute, by string) error

@@ -53,6 +53,10 @@ func (d *fakeDaemon) Stop(_ context.Context, r slack.Run, by string) error {
 	return d.ask("stop", r.Project, r.ID, by)
 }
 
+func (d *fakeDaemon) Acknowledge(_ context.Context, message, by string) error {
+	return d.ask("acknowledge", message, by)
+}
+
 func (d *fakeDaemon) Silence(_ context.Context, m slack.Mute, by string) error {
 	d.mu.Lock()
 	d.muted = append(d.muted, m)
@@ -143,7 +147,7 @@ func TestAPressDoesWhatItSays(t *testing.T) {
 	d.until(t, d.edits(2))
 	d.press(t, notifytest.SlackMember, "acknowledge:x", "x")
 	d.until(t, d.edits(3))
-	require.Len(t, d.daemon.said(), 2, "that somebody has seen it is said in the channel alone")
+	require.Equal(t, "acknowledge x anna (slack "+notifytest.SlackMember+")", d.daemon.said()[2])
 	require.Contains(t, d.blocks(), "Acknowledged by <@")
 }
 

@@ -77,7 +77,7 @@ func (l *listener) work(ctx context.Context, cb slackapi.InteractionCallback) {
 
 // stale reports whether a refused question is one that is decided: its buttons go.
 func stale(p press) bool {
-	return p.what == pressApprove || p.what == pressDecline || p.what == pressRevert
+	return p.what == pressApprove || p.what == pressDecline || p.what == pressRevert || p.what == pressSeen
 }
 
 // act does what was pressed and returns it in words.
@@ -96,7 +96,7 @@ func (l *listener) act(ctx context.Context, p press) (string, error) {
 	case pressStop:
 		return "told to stop", l.daemon.Stop(ctx, p.run, by)
 	case pressSeen:
-		return "acknowledged", nil
+		return "acknowledged", l.daemon.Acknowledge(ctx, p.value, by)
 	case pressMute:
 		m, until, err := l.mute(p)
 		if err != nil {

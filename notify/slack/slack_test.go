@@ -19,6 +19,7 @@ import (
 	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/notify/notifytest"
 	"github.com/epochwatch/epochwatch/notify/slack"
+	"github.com/epochwatch/epochwatch/sql/store"
 )
 
 // bundle is a bot and the stand-in it talks to.
@@ -209,6 +210,45 @@ func TestAProblemIsOneMessage(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, third, again)
 	require.Len(t, b.slack.Messages(), 3)
+}
+
+func TestProgressIsAnEditAndALineInTheThread(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *slack.Options) { o.Buttons = true })
+	n := specimen("rising_loss")
+	ref, err := b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	n.ID, n.Event, n.Told, n.News = "progress", store.MessageProgress, ref, []string{n.Commands[0].ID, store.NewsAcknowledged}
+	n.Commands[0].ProposedBy, n.Commands[0].IssuedBy = "policy", "anna (slack U1)"
+	n.Acknowledged = []store.Acknowledgement{{By: "ben <@U1>", At: n.CreatedAt}}
+	_, err = b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	posts := b.slack.Messages()
+	require.Len(t, posts, 2)
+	require.Equal(t, 1, posts[0].Edits)
+	require.Equal(t, posts[0].TS, posts[1].ThreadTS)
+	require.False(t, posts[1].Loud)
+	whole, news := string(posts[0].Blocks), string(posts[1].Blocks)
+	for _, text := range []string{whole, news} {
+		require.Contains(t, text, "Approved by anna (slack U1).")
+		require.Contains(t, text, "Acknowledged by ben ")
+		require.NotContains(t, text, "<@U1>")
+	}
+	require.NotContains(t, whole, `"acknowledge:`, "it is answered")
+	require.NotContains(t, news, "Since")
+
+	// A second try whose first one did arrive posts nothing.
+	n.Again = true
+	_, err = b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	require.Len(t, b.slack.Messages(), 2)
+
+	// Of a message that somebody has deleted there is no progress.
+	n.ID, n.Again = "more", false
+	b.slack.FailEdits(notifytest.Answer{Error: "message_not_found"})
+	_, err = b.bot.Send(t.Context(), n)
+	require.NoError(t, err)
+	require.Len(t, b.slack.Messages(), 2)
 }
 
 func TestWhatMustBeHeardAgainIsShownInTheChannel(t *testing.T) {

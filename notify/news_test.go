@@ -1,0 +1,135 @@
+package notify_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/notify"
+	"github.com/epochwatch/epochwatch/notify/notifytest"
+	"github.com/epochwatch/epochwatch/sql/store"
+)
+
+// editing is a receiver with a channel that can edit and one that cannot.
+const editing = `receivers: [{name: team, slack: {token: xoxb-1-2-abcdefghijkl, channel: "#t"}, webhook: {url: "https://h/x"}}]
+`
+
+// command of a run, proposed by the policy to a person where it is a proposal.
+func command(id string, state store.CommandState, now time.Time) store.Command {
+	wanted := contract.Number(0.05)
+	return store.Command{
+		Command: contract.Command{
+			Version: contract.Version, Type: "command", ID: id, Kind: contract.KindReduceLR, Attempt: attempt, Wanted: &wanted,
+			Bounds: contract.Control{Mode: contract.ModeAsk}, IssuedBy: "anna", IssuedAt: now, ExpiresAt: now.Add(time.Hour),
+			CausedBy: int64(len(id)),
+		},
+		State: state, DecidedEpoch: 5, ProposedBy: "policy",
+	}
+}
+
+// done stores what was done to a run, as ingest does.
+func (w *world) done(run string, commands ...store.Command) {
+	w.t.Helper()
+	require.NoError(w.t, w.st.Ingest(w.t.Context(), func(tx store.Tx) error {
+		states, err := tx.LockRuns(w.t.Context(), []store.RunKey{{Project: "vision", ID: run}})
+		if err != nil {
+			return err
+		}
+		r := states[0].Run
+		c := store.Changes{Runs: []store.Run{r}, Attempts: []store.Attempt{{RunPK: r.PK, ID: attempt, StartedAt: r.StartedAt, State: store.StateRunning}}}
+		for _, cmd := range commands {
+			cmd.RunPK = r.PK
+			c.Commands = append(c.Commands, cmd)
+		}
+		c.News = w.n.News(c.Commands, w.clock.now())
+		return tx.Write(w.t.Context(), c)
+	}))
+}
+
+func TestWhatWasDoneIsToldInPlace(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) store.Store{"sqlite": onSQLite, "postgres": onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, open(t), editing+"route: {repeat_interval: 0s}\n")
+			w.done("r", command("c", store.CommandSent, w.clock.now()))
+			w.fires("r", finding("r", detectors.KindPlateau, warning))
+			require.Equal(t, []string{"firing r/plateau", "firing r/plateau"}, w.after(10*time.Second))
+			w.done("r", command("c", store.CommandApplied, w.clock.now()))
+			require.Empty(t, w.after(time.Second))
+			w.done("r", command("c", store.CommandApplied, w.clock.now())) // judged
+			require.Equal(t, []string{"progress r/plateau"}, w.after(time.Minute), "one for both, to Slack alone")
+			w.done("other", command("d", store.CommandApplied, w.clock.now()))
+			require.Empty(t, w.after(time.Minute), "of a run that nobody was told of")
+
+			// What is told anyhow needs no progress beside it.
+			w.done("r", command("c", store.CommandReverted, w.clock.now()))
+			w.resolves("r", finding("r", detectors.KindPlateau, warning))
+			require.Equal(t, []string{"resolved r/plateau", "resolved r/plateau"}, w.after(time.Hour))
+			w.done("r", command("c", store.CommandReverted, w.clock.now()))
+			require.Empty(t, w.after(time.Hour), "it is over")
+		})
+	}
+}
+
+func TestAQuestionIsToldToAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, onSQLite(t), editing+"route: {repeat_interval: 0s}\n")
+	w.fires("r", finding("r", detectors.KindPlateau, warning))
+	require.Len(t, w.after(10*time.Second), 2)
+	w.done("r", command("c", store.CommandProposed, w.clock.now()))
+	require.Equal(t, []string{"progress r/plateau"}, w.after(10*time.Second), "with its buttons")
+	require.Equal(t, []string{"update r/plateau", "update r/plateau"}, w.after(time.Minute))
+	require.Empty(t, w.after(time.Hour))
+
+	second := command("second", store.CommandProposed, w.clock.now())
+	w.done("r", second)
+	second.State = store.CommandSent
+	w.done("r", second)
+	require.Equal(t, []string{"progress r/plateau"}, w.after(time.Hour), "it was answered at once")
+}
+
+func TestWhatSomebodyHasSeenIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, onSQLite(t), editing)
+	plateau := finding("r", detectors.KindPlateau, warning)
+	w.fires("r", plateau)
+	require.Len(t, w.after(time.Minute), 2)
+	first := notify.MessageID(plateau.ID, "team", "webhook", store.MessageFiring)
+	n, err := w.st.Acknowledge(t.Context(), notify.Seen(first, 0, "anna", w.clock.now()))
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, []string{"progress r/plateau"}, w.after(9*time.Hour))
+	w.fires("r", finding("r", detectors.KindDivergence, critical))
+	require.Equal(t, []string{"update r/divergence + r/plateau", "update r/divergence + r/plateau"}, w.after(9*time.Hour), "what is graver is told")
+	w.resolves("r", plateau, finding("r", detectors.KindDivergence, critical))
+	require.Len(t, w.after(time.Hour), 2)
+	n, err = w.st.Acknowledge(t.Context(), notify.Seen(first, 0, "anna", w.clock.now()))
+	require.NoError(t, err)
+	require.Zero(t, n, "it is over")
+
+	// What comes anew has been seen by nobody.
+	w.fires("r", finding("r", detectors.KindOscillation, warning))
+	require.Equal(t, []string{"firing r/oscillation", "firing r/oscillation"}, w.after(time.Hour))
+	require.Equal(t, []string{"again r/oscillation", "again r/oscillation"}, w.after(4*time.Hour))
+}
+
+func TestALateMessageIsLeftOutWhereALaterOneSaysMore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	st := newMemory()
+	for _, event := range []store.MessageEvent{store.MessageUpdate, store.MessageProgress} {
+		m := store.Message{ID: "late " + string(event), Receiver: "team", Channel: "slack", Event: event, State: store.MessageFailed, GroupID: "g", CreatedAt: notifytest.SpecimenTime}
+		st.add("rising_loss", m)
+		d := st.details[m.ID]
+		d.Newer = true
+		st.details[m.ID] = d
+		require.NoError(t, b.n.Handler(st)(t.Context(), store.Job{MessageID: m.ID, Attempt: 2}))
+		require.Equal(t, store.MessageSent, st.message(m.ID).State)
+		require.Contains(t, st.message(m.ID).LastError, "left out")
+	}
+	require.Empty(t, b.slack.Messages())
+}
