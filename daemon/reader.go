@@ -71,6 +71,26 @@ func (r Reader) Silence(ctx context.Context, w web.WantedSilence) (any, error) {
 	return report.SilencesOf([]store.Silence{s}), r.Store.AddSilence(ctx, s)
 }
 
+// Acknowledge notes that somebody has seen what was told.
+func (r Reader) Acknowledge(ctx context.Context, w web.WantedAcknowledgement) (web.Acknowledged, error) {
+	if err := w.Validate(); err != nil {
+		return web.Acknowledged{}, err
+	}
+	pk := int64(0)
+	if w.Run != "" {
+		run, err := r.Store.FindRun(ctx, w.Project, w.Run)
+		if err != nil {
+			return web.Acknowledged{}, err
+		}
+		pk = run.PK
+	}
+	n, err := r.Store.Acknowledge(ctx, notify.Seen(w.Message, pk, w.Author, time.Now()))
+	if err == nil && n > 0 && r.Notifier != nil {
+		r.Notifier.Stored()
+	}
+	return web.Acknowledged{Problems: n}, err
+}
+
 // EndSilence ends a silence now. It returns store.ErrNotFound.
 func (r Reader) EndSilence(ctx context.Context, id string) error {
 	all, err := r.Store.ListSilences(ctx, time.Now())

@@ -48,7 +48,7 @@ the route or another finding keeps them back.`,
 	cmd.Flags().StringVar(&project, "project", "", "the run's project `NAME`, where its id stands in several")
 	cmd.Flags().IntVar(&limit, "limit", alertsLimit, "at most `N` messages")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
-	cmd.AddCommand(newAlertsTestCommand(), newAlertsRouteCommand())
+	cmd.AddCommand(newAlertsTestCommand(), newAlertsRouteCommand(), newAlertsAckCommand())
 	return cmd
 }
 

@@ -156,6 +156,17 @@ func (c *client) Silence(ctx context.Context, w web.WantedSilence) (any, error) 
 	return out, err
 }
 
+// Acknowledge notes that somebody has seen what was told.
+func (c *client) Acknowledge(ctx context.Context, w web.WantedAcknowledgement) (web.Acknowledged, error) {
+	var out web.Acknowledged
+	body, err := json.Marshal(w)
+	if err != nil {
+		return out, err
+	}
+	err = c.request(ctx, http.MethodPost, "/api/v1/acknowledgements", nil, bytes.NewReader(body), &out)
+	return out, err
+}
+
 // EndSilence ends a silence.
 func (c *client) EndSilence(ctx context.Context, id string) error {
 	var out json.RawMessage

@@ -164,6 +164,11 @@ var errNoDaemon = errors.New("no daemon runs on this data folder: start one (epo
 // Silence needs a daemon: the store was opened for reading.
 func (storeSource) Silence(context.Context, web.WantedSilence) (any, error) { return nil, errNoDaemon }
 
+// Acknowledge needs one too.
+func (storeSource) Acknowledge(context.Context, web.WantedAcknowledgement) (web.Acknowledged, error) {
+	return web.Acknowledged{}, errNoDaemon
+}
+
 // EndSilence needs a daemon too.
 func (storeSource) EndSilence(context.Context, string) error { return errNoDaemon }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os/user"
 	"strconv"
 	"time"
 
@@ -55,12 +54,7 @@ func (a *wanted) flags() {
 
 func (a *wanted) do(matchers []string) error {
 	a.w.Matchers = matchers
-	if a.w.Author == "" {
-		a.w.Author = "somebody"
-		if u, err := user.Current(); err == nil && u.Username != "" {
-			a.w.Author = u.Username
-		}
-	}
+	a.w.Author = author(a.w.Author)
 	during, err := a.w.Span()
 	if err != nil {
 		return usagef("--%v", err)

@@ -24,6 +24,14 @@ type AlertList struct {
 type Alert struct {
 	Message
 	Tries []Try `json:"tries"`
+	// Acknowledged are those who have seen the problem that it speaks of.
+	Acknowledged []Acknowledgement `json:"acknowledged"`
+}
+
+// Acknowledgement is somebody's word to have seen a problem.
+type Acknowledgement struct {
+	By string    `json:"by"`
+	At time.Time `json:"at"`
 }
 
 // Try is one step of an attempt at a message.
@@ -62,7 +70,14 @@ func LoadAlerts(ctx context.Context, st store.Store, run *store.Run, limit int) 
 		if err != nil {
 			return out, err
 		}
-		a := Alert{Message: messageOf(m), Tries: []Try{}}
+		seen, err := st.ListAcknowledgements(ctx, m.ID)
+		if err != nil {
+			return out, err
+		}
+		a := Alert{Message: messageOf(m), Tries: []Try{}, Acknowledged: []Acknowledgement{}}
+		for _, s := range seen {
+			a.Acknowledged = append(a.Acknowledged, Acknowledgement{s.By, s.At.UTC()})
+		}
 		for _, d := range deliveries {
 			a.Tries = append(a.Tries, Try{d.At.UTC(), d.State, d.Error})
 		}
@@ -104,6 +119,11 @@ func (l AlertList) WriteText(w io.Writer, _ TextOptions) error {
 		for _, try := range m.Tries {
 			if try.Error != "" {
 				fmt.Fprintf(t, "  %s\t\t\t%s\t\t%s\n", try.At.Format(time.DateTime), try.State, plain(try.Error))
+			}
+		}
+		if m.Event == store.MessageFiring {
+			for _, a := range m.Acknowledged {
+				fmt.Fprintf(t, "  %s\t\t\tseen\t\tacknowledged by %s\n", a.At.Format(time.DateTime), plain(a.By))
 			}
 		}
 	}

@@ -3,7 +3,9 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
@@ -32,6 +34,37 @@ func (w WantedSilence) Span() (time.Duration, error) {
 		return 0, &WrongError{Err: errors.New("for is a time span such as 30m or 2h")}
 	}
 	return d, nil
+}
+
+// WantedAcknowledgement is the body of POST /api/v1/acknowledgements: what a message tells, or
+// all that was told of a run and goes on.
+type WantedAcknowledgement struct {
+	Message string `json:"message,omitempty"` // its id
+	Run     string `json:"run,omitempty"`     // its id
+	Project string `json:"project,omitempty"` // of the run, where its id stands in several
+	Author  string `json:"author"`
+}
+
+// maxAuthor bounds the name of an author in bytes.
+const maxAuthor = 200
+
+// Validate returns a *WrongError where nothing, or nobody, is named.
+func (w WantedAcknowledgement) Validate() error {
+	switch {
+	case (w.Message == "") == (w.Run == ""):
+		return &WrongError{Err: errors.New("name a message or a run, one of them")}
+	case strings.TrimSpace(w.Author) == "" || len(w.Author) > maxAuthor:
+		return &WrongError{Err: fmt.Errorf("author names who has seen it, in at most %d bytes", maxAuthor)}
+	case w.Run != "" && !contract.ValidName(w.Run), w.Project != "" && !contract.ValidName(w.Project):
+		return &WrongError{Err: errors.New("a run's id and a project have 1 to 64 letters, digits, - and _")}
+	}
+	return nil
+}
+
+// Acknowledged is the answer.
+type Acknowledged struct {
+	// Problems is how many were told and go on: in how many groups of all receivers.
+	Problems int `json:"problems"`
 }
 
 // WrongError says what is wrong with what was asked.
@@ -85,6 +118,22 @@ func (s *server) silence(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.reply(w, r, v, err)
+}
+
+func (s *server) acknowledge(w http.ResponseWriter, r *http.Request) {
+	var wish WantedAcknowledgement
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxWish))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&wish); err != nil {
+		problem(w, http.StatusBadRequest, "want JSON with author and message, or author and run")
+		return
+	}
+	done, err := s.o.Reader.Acknowledge(r.Context(), wish)
+	if wrong, ok := errors.AsType[*WrongError](err); ok {
+		problem(w, http.StatusBadRequest, wrong.Error())
+		return
+	}
+	s.reply(w, r, done, err)
 }
 
 func (s *server) endSilence(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,7 @@
 //	GET /api/v1/alerts         ?project=&run=&limit=; messages with each attempt, and what was not told
 //	GET, POST /api/v1/silences       those that hold; one more: {matchers, author, comment, for}
 //	DELETE /api/v1/silences/{id}     ends one
+//	POST /api/v1/acknowledgements    {run, project, author} or {message, author}: somebody has seen it
 //	POST /api/v1/runs/{id}/commands
 //	                           ?project=; a control.Wish as JSON: approve, decline, set, revert
 //	                           or stop; answers with the command as the run's document has it
@@ -41,14 +42,16 @@ type Reader interface {
 	Alerter
 }
 
-// Alerter gives the documents on who was told, and takes silences. Silence returns a
-// *WrongError when what is wanted is at fault.
+// Alerter gives the documents on who was told, and takes silences and acknowledgements.
+// Silence and Acknowledge return a *WrongError when what is wanted is at fault, Acknowledge
+// one of store.Store as well.
 type Alerter interface {
 	Alerts(ctx context.Context, project, run string, limit int) (any, error)
 	Routing(ctx context.Context, project, run string) (any, error)
 	Silences(ctx context.Context) (any, error)
 	Silence(ctx context.Context, w WantedSilence) (any, error)
 	EndSilence(ctx context.Context, id string) error
+	Acknowledge(ctx context.Context, w WantedAcknowledgement) (Acknowledged, error)
 }
 
 // Check is one thing that must answer before the daemon is ready.
@@ -95,6 +98,7 @@ func New(o Options) http.Handler {
 	s.get("/api/v1/silences", s.guarded(s.silences))
 	s.mux.Handle("POST /api/v1/silences", s.guarded(s.silence))
 	s.mux.Handle("DELETE /api/v1/silences/{id}", s.guarded(s.endSilence))
+	s.post("/api/v1/acknowledgements", s.guarded(s.acknowledge))
 	if o.Actor != nil {
 		s.post("/api/v1/runs/{id}/commands", s.guarded(s.act))
 	}

@@ -21,6 +21,7 @@ func Specimens() map[string]notice.Notice {
 		"rising_loss":   risingLoss(),
 		"resolved":      resolved(),
 		"withdrawn":     withdrawn(),
+		"answered":      answered(),
 		"loss_nan":      lossNaN(),
 		"lr_too_high":   lrTooHigh(),
 		"conflict":      conflict(),
@@ -134,6 +135,16 @@ func resolved() notice.Notice {
 	}
 	rates(&n, append(lr, 0.0316)...)
 	cut(&n, store.CommandApplied, store.EffectHelped, 0.1, 0.0316)
+	return n
+}
+
+// answered is a problem that two people have dealt with.
+func answered() notice.Notice {
+	n := resolved()
+	n.Event, n.Finding.ResolvedEpoch = store.MessageUpdate, nil
+	n.Commands[0].ProposedBy, n.Commands[0].IssuedBy = "policy", "anna (slack U0123ABCD)"
+	n.Acknowledged = []store.Acknowledgement{{By: "anna (slack U0123ABCD)", At: SpecimenTime.Add(time.Minute)}}
+	n.Silenced = "silenced by ben until 15 Mar 08:00 UTC: known, see the wiki"
 	return n
 }
 

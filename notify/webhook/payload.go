@@ -32,6 +32,8 @@ type Data struct {
 	Link     string `json:"link,omitempty"`
 	// Repeat is true when nothing is new: the problem goes on.
 	Repeat bool `json:"repeat,omitempty"`
+	// Acknowledged are those who have seen the problem, so far.
+	Acknowledged []Acknowledgement `json:"acknowledged"`
 	// Run heads the message; null in a digest. Finding is its most likely cause; null in a
 	// digest and at the end of a run.
 	Run     *Run     `json:"run"`
@@ -41,6 +43,12 @@ type Data struct {
 	Others   []Member  `json:"others"`
 	Commands []Command `json:"commands"`
 	Digest   *Digest   `json:"digest,omitempty"`
+}
+
+// Acknowledgement is somebody's word to have seen a problem.
+type Acknowledgement struct {
+	By string    `json:"by"`
+	At time.Time `json:"at"`
 }
 
 // Member is one more run that a message is about.
@@ -104,6 +112,7 @@ type Command struct {
 	State        string           `json:"state"`
 	Reason       string           `json:"reason"`
 	Answer       string           `json:"answer,omitempty"`
+	IssuedBy     string           `json:"issued_by"` // "policy", or the person who approved it or asked for it
 	Finding      string           `json:"finding"`
 	DecidedEpoch int              `json:"decided_epoch"`
 	AppliedEpoch *int             `json:"applied_epoch"`
@@ -114,7 +123,10 @@ func payloadOf(n notice.Notice) Payload {
 	s := notice.Tell(n)
 	d := Data{
 		ID: n.ID, Receiver: n.Receiver, Subject: s.Subject, Text: s.Text(), Link: n.Link, Repeat: n.Repeat,
-		Symptoms: findingsOf(n.Symptoms), Others: []Member{}, Commands: commandsOf(n.Commands),
+		Symptoms: findingsOf(n.Symptoms), Others: []Member{}, Acknowledged: []Acknowledgement{}, Commands: commandsOf(n.Commands),
+	}
+	for _, a := range n.Acknowledged {
+		d.Acknowledged = append(d.Acknowledged, Acknowledgement{a.By, a.At.UTC()})
 	}
 	if n.Digest != nil {
 		g := n.Digest
@@ -192,6 +204,7 @@ func commandOf(c store.Command) Command {
 	out := Command{
 		ID: c.ID, Kind: string(c.Kind), From: c.Expected, To: c.Wanted, State: string(c.State), Reason: c.Reason, Answer: c.Answer,
 		Finding: c.FindingID, DecidedEpoch: c.DecidedEpoch, AppliedEpoch: c.AppliedEpoch, Effect: string(c.Effect),
+		IssuedBy: c.IssuedBy,
 	}
 	if c.Before != nil && c.After != nil {
 		before, after := contract.Number(*c.Before), contract.Number(*c.After)

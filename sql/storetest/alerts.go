@@ -103,7 +103,8 @@ func testAcknowledgements(t *testing.T, s store.Store) {
 	// What became of the run is noted where the run heads what was told.
 	write(t, s, store.RunKey{Project: "p", ID: "a"}, func(r store.RunState) store.Changes {
 		return store.Changes{News: []store.News{
-			{RunPK: r.Run.PK, Command: "c1", DueAt: at(2 * time.Minute)}, {RunPK: r.Run.PK, Command: "c2", Asks: true, DueAt: at(3 * time.Minute)},
+			{RunPK: r.Run.PK, Command: "c1", DueAt: at(2 * time.Minute)},
+			{RunPK: r.Run.PK, Command: "c2", Asks: true, DueAt: at(3 * time.Minute)},
 			{RunPK: r.Run.PK, Command: "c1", DueAt: at(4 * time.Minute)},
 		}}
 	})
