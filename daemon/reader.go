@@ -60,11 +60,15 @@ func (r Reader) Silences(ctx context.Context) (any, error) {
 
 // Silence stores a silence and returns a report.SilenceList of it alone.
 func (r Reader) Silence(ctx context.Context, w web.WantedSilence) (any, error) {
-	during, err := w.Span()
+	now := time.Now()
+	if r.Notifier != nil {
+		now = now.In(r.Notifier.Zone())
+	}
+	end, err := w.End(now)
 	if err != nil {
 		return nil, err
 	}
-	s, err := notify.NewSilence(w.Matchers, w.Author, w.Comment, time.Now(), during)
+	s, err := notify.NewSilence(w.Matchers, w.Author, w.Comment, now, end.Sub(now))
 	if err != nil {
 		return nil, &web.WrongError{Err: err}
 	}

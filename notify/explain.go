@@ -158,7 +158,7 @@ func NewSilence(matchers []string, author, comment string, now time.Time, during
 	case len(matchers) == 0:
 		return store.Silence{}, fmt.Errorf("a silence without matchers would keep everything back: give one such as kind=plateau or run=%q", "ID")
 	case during <= 0:
-		return store.Silence{}, errors.New("a silence ends after a time such as 30m, 2h or 1d")
+		return store.Silence{}, errors.New("a silence ends after a time such as 30m, 2h or 1d, or at one to come")
 	case author == "":
 		return store.Silence{}, errors.New("a silence needs an author")
 	}

@@ -164,6 +164,9 @@ func (n *Notifier) lineOf(receiver, channel string) *line {
 	return nil
 }
 
+// Zone is the time zone of the config.
+func (n *Notifier) Zone() *time.Location { return n.zone }
+
 // link returns the address of a run; empty without a base.
 func (n *Notifier) link(r store.Run) string {
 	if !strings.HasPrefix(n.o.Base, "http://") && !strings.HasPrefix(n.o.Base, "https://") {

@@ -61,9 +61,9 @@ type Config struct {
 
 // Upkeep says when the store is tidied up and what is let go.
 type Upkeep struct {
-	Schedule    string        `yaml:"schedule"`     // a cron expression of five fields
-	Zone        string        `yaml:"zone"`         // of the schedule, as in Europe/Berlin; empty: that of the config
-	KeepRefused time.Duration `yaml:"keep_refused"` // how long refused messages are kept
+	Schedule    string          `yaml:"schedule"`     // a cron expression of five fields
+	Zone        string          `yaml:"zone"`         // of the schedule, as in Europe/Berlin; empty: that of the config
+	KeepRefused notify.Duration `yaml:"keep_refused"` // how long refused messages are kept
 }
 
 // Log says what is logged and how.
@@ -230,7 +230,7 @@ func (c *Config) KeepRefused() time.Duration {
 	if c.Upkeep.KeepRefused == 0 {
 		return DefaultKeepRefused
 	}
-	return c.Upkeep.KeepRefused
+	return c.Upkeep.KeepRefused.Std()
 }
 
 // LogLevel is the least level that is logged.

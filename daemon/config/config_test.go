@@ -163,7 +163,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"route: {group_wait: soon}\n", `:1:21: route.group_wait: "soon" is not a time span`},
 		{"upkeep: {schedule: TZ=0}\n", `:1:10: upkeep.schedule: "TZ=0": the time zone does not belong into the expression`},
 		{"upkeep: {zone: Mars/Base}\n", `time zone "Mars/Base" is unknown`},
-		{"upkeep: {keep_refused: 30 days}\n", `:1:24: upkeep.keep_refused: want a duration`},
+		{"upkeep: {keep_refused: 30 days}\n", `:1:24: upkeep.keep_refused: "30 days" is not a time span such as 30s, 90m, 4h or 7d`},
 		{"log: {level: loud}\n", `:1:7: log.level: "loud" is none of debug, info, warn, error`},
 		{"log: {format: xml}\n", `log.format: "xml" is none of text, json`},
 		{"store: ${NO_SUCH}\n", `:1:8: store: the variable "NO_SUCH" is not set`},

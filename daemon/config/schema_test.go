@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -132,13 +131,13 @@ var docs = map[string]object{
 	"upkeep":              {"description": "When the store is tidied up, and what is let go."},
 	"upkeep.schedule":     {"description": "A cron expression of five fields. Default \"17 3 * * *\"."},
 	"upkeep.zone":         {"description": "Time zone of the schedule, as in Europe/Berlin. Default: zone of the config."},
-	"upkeep.keep_refused": {"description": "How long refused messages are kept. Default 720h."},
+	"upkeep.keep_refused": {"description": "How long refused messages are kept. Default 30d."},
 	"log":                 {"description": "What is logged, and how."},
 	"log.level":           {"description": "Least level that is logged. Default info.", "enum": []string{"debug", "info", "warn", "warning", "error"}},
 	"log.format":          {"description": "text for people, json for machines. Default text.", "enum": []string{"text", "json"}},
 }
 
-const duration = `^([0-9.]+(ns|us|µs|ms|s|m|h))+$|^[0-9.]+d$|^0$`
+const duration = `^([0-9.]+(ns|us|µs|ms|s|m|h))+$|^[0-9.]+d([0-9.]+(ns|us|µs|ms|s|m|h))*$|^0$`
 
 // builder makes the schema out of the types.
 type builder struct {
@@ -171,7 +170,7 @@ func (b *builder) schema(typ reflect.Type, path string) object {
 		return b.detectors()
 	case reflect.TypeFor[secret.Value]():
 		return object{"type": "string"}
-	case reflect.TypeFor[time.Duration](), reflect.TypeFor[notify.Duration]():
+	case reflect.TypeFor[notify.Duration]():
 		return object{"type": "string", "pattern": duration}
 	case reflect.TypeFor[notify.Route]():
 		if path != "route" {
@@ -377,7 +376,7 @@ func TestTheSampleLoads(t *testing.T) {
 	require.True(t, c.NATS.Embedded())
 	require.Empty(t, c.Receivers)
 	require.Equal(t, config.DefaultSchedule, c.Upkeep.Schedule)
-	require.Equal(t, config.DefaultKeepRefused, c.Upkeep.KeepRefused)
+	require.Equal(t, config.DefaultKeepRefused, c.KeepRefused())
 }
 
 func TestTheSamplesExamplesLoad(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -117,7 +116,6 @@ var (
 	nodeUnmarshaler  = reflect.TypeFor[yaml.NodeUnmarshaler]()
 	bytesUnmarshaler = reflect.TypeFor[yaml.BytesUnmarshaler]()
 	textUnmarshaler  = reflect.TypeFor[encoding.TextUnmarshaler]()
-	durationType     = reflect.TypeFor[time.Duration]()
 )
 
 // check holds the tree against a type: every unknown key and every wrong type is an
@@ -219,10 +217,6 @@ func (t *tree) checkScalar(node ast.Node, typ reflect.Type, path string) {
 	}
 	text := fmt.Sprint(scalar.GetValue())
 	switch {
-	case typ == durationType:
-		if _, err := time.ParseDuration(text); err != nil {
-			t.fail(node.GetToken(), path, "want a duration such as 30s, 10m or 720h%s", found(node, path))
-		}
 	case typ.Kind() == reflect.Bool:
 		if _, ok := node.(*ast.BoolNode); !ok {
 			t.fail(node.GetToken(), path, "want true or false%s", found(node, path))

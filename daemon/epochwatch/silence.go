@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ func newSilenceCommand() *cobra.Command {
 		Short: "Keep findings from being told for a while",
 		Example: `  epochwatch silence r-20260314 --for 1h
   epochwatch silence add 'kind=plateau' 'project=~"sweep-.*"' --for 2h --comment "known"
+  epochwatch silence add 'tag=nightly' --until morning
   epochwatch silence list
   epochwatch silence expire ID`,
 	}
@@ -46,7 +48,8 @@ type wanted struct {
 func (a *wanted) flags() {
 	a.p.flags(a.cmd)
 	f := a.cmd.Flags()
-	f.StringVar(&a.w.For, "for", "1h", "how long: a `TIME` such as 30m or 2h")
+	f.StringVar(&a.w.For, "for", "", "how long: a `SPAN` such as 90m, 2h or 1d (default 1h)")
+	f.StringVar(&a.w.Until, "until", "", "until a `TIME` by the clock of this machine: morning (8 o'clock), 08:00 or 2026-03-14T08:00")
 	f.StringVar(&a.w.Author, "author", "", "who asks for it (default the name of the user)")
 	f.StringVar(&a.w.Comment, "comment", "", "`TEXT` that says why")
 	f.BoolVar(&a.asJSON, "json", false, "one JSON object")
@@ -55,12 +58,22 @@ func (a *wanted) flags() {
 func (a *wanted) do(matchers []string) error {
 	a.w.Matchers = matchers
 	a.w.Author = author(a.w.Author)
-	during, err := a.w.Span()
+	switch {
+	case a.w.For != "" && a.w.Until != "":
+		return usagef("--for and --until are two ends; keep one")
+	case a.w.For+a.w.Until == "":
+		a.w.For = "1h"
+	}
+	now := time.Now()
+	end, err := a.w.End(now)
 	if err != nil {
 		return usagef("--%v", err)
 	}
-	if _, err := notify.NewSilence(matchers, a.w.Author, a.w.Comment, time.Now(), during); err != nil {
+	if _, err := notify.NewSilence(matchers, a.w.Author, a.w.Comment, now, end.Sub(now)); err != nil {
 		return usagef("%v", err)
+	}
+	if a.w.Until != "" || strings.HasPrefix(a.w.For, "until ") { // the daemon's clock may be set to another zone
+		a.w.For, a.w.Until = "", end.Format(time.RFC3339)
 	}
 	s, err := a.p.open(a.cmd.Context())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/internal/timespan"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -24,16 +25,17 @@ type WantedSilence struct {
 	Matchers []string `json:"matchers"`
 	Author   string   `json:"author"`
 	Comment  string   `json:"comment"`
-	For      string   `json:"for"` // 30m, 2h
+	For      string   `json:"for,omitempty"`   // 90m, 1d; this or
+	Until    string   `json:"until,omitempty"` // morning, 08:00, 2026-03-14T08:00, with a zone or by the clock of the config's
 }
 
-// Span returns how long the silence is to hold, or a *WrongError.
-func (w WantedSilence) Span() (time.Duration, error) {
-	d, err := time.ParseDuration(w.For)
+// End returns when the silence ends, or a *WrongError; its clock is that of the zone of now.
+func (w WantedSilence) End(now time.Time) (time.Time, error) {
+	at, err := timespan.End(w.For, w.Until, now)
 	if err != nil {
-		return 0, &WrongError{Err: errors.New("for is a time span such as 30m or 2h")}
+		return at, &WrongError{Err: err}
 	}
-	return d, nil
+	return at, nil
 }
 
 // WantedAcknowledgement is the body of POST /api/v1/acknowledgements: what a message tells, or
@@ -109,7 +111,7 @@ func (s *server) silence(w http.ResponseWriter, r *http.Request) {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxWish))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&wish); err != nil {
-		problem(w, http.StatusBadRequest, "want JSON with matchers, author, comment and for")
+		problem(w, http.StatusBadRequest, "want JSON with matchers, author, comment, and for or until")
 		return
 	}
 	v, err := s.o.Reader.Silence(r.Context(), wish)

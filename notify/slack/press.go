@@ -11,6 +11,7 @@ import (
 
 	slackapi "github.com/slack-go/slack"
 
+	"github.com/epochwatch/epochwatch/internal/timespan"
 	"github.com/epochwatch/epochwatch/notify/notice"
 )
 
@@ -124,20 +125,11 @@ func (l *listener) mute(p press) (Mute, string, error) {
 	case "1h":
 		m.Until = now.Add(time.Hour)
 	case "morning":
-		m.Until = morning(now)
+		m.Until = timespan.Morning(now)
 	default:
 		return m, "", &RefusedError{Reason: "this menu is of another version of epochwatch"}
 	}
 	return m, text + " until " + m.Until.Format("Mon 15:04 MST"), nil
-}
-
-// morning is the next 8 o'clock.
-func morning(now time.Time) time.Time {
-	at := time.Date(now.Year(), now.Month(), now.Day(), 8, 0, 0, 0, now.Location())
-	if !at.After(now) {
-		at = time.Date(now.Year(), now.Month(), now.Day()+1, 8, 0, 0, 0, now.Location())
-	}
-	return at
 }
 
 // byline is who pressed, as it stands on the record: the name is chosen by the person, the
