@@ -14,8 +14,8 @@ type Config struct {
 	Intervals []Interval `yaml:"time_intervals"`
 	Inhibit   []Inhibit  `yaml:"inhibit"`
 	Digests   []Digest   `yaml:"digests"`
-	// Zone is that of digests and intervals that name none, of "until morning", and of the
-	// times in messages about silences, as in Europe/Berlin; empty: UTC.
+	// Zone is that of digests and intervals that name none, of "until morning", and what
+	// times in messages are written in, as in Europe/Berlin; empty: UTC.
 	Zone string `yaml:"zone"`
 }
 

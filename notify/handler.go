@@ -213,7 +213,7 @@ func (t *try) notice(told string) notice.Notice {
 		ID:   m.ID, Event: m.Event, Receiver: m.Receiver, CreatedAt: m.CreatedAt, Told: told,
 		Again: m.State != store.MessageQueued, Repeat: m.Repeated, Symptoms: symptoms, Others: others,
 		Run: t.d.Run, Finding: t.d.Finding, Commands: t.d.Commands, Epochs: t.d.Epochs,
-		Link: t.n.link(t.d.Run), Acknowledged: t.d.Acknowledged,
+		Link: t.n.link(t.d.Run), Acknowledged: t.d.Acknowledged, Zone: t.n.zone,
 	}
 }
 

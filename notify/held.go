@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/epochwatch/epochwatch/internal/cronspec"
+	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -132,7 +133,7 @@ func (h *holder) bySilence(s subject) hold {
 		if err != nil || len(matchers) == 0 || h.now.Before(silence.StartsAt) || !h.now.Before(silence.EndsAt) || !matchAll(matchers, s) {
 			continue
 		}
-		why := fmt.Sprintf("silenced by %s until %s", silence.Author, silence.EndsAt.In(h.n.zone).Format("2 Jan 15:04 MST"))
+		why := fmt.Sprintf("silenced by %s until %s", silence.Author, notice.In(h.n.zone, silence.EndsAt))
 		if silence.Comment != "" {
 			why += ": " + silence.Comment
 		}

@@ -110,7 +110,7 @@ func by(c store.Command) string {
 func answers(n Notice) []string {
 	var out []string
 	for _, a := range n.Acknowledged {
-		out = append(out, fmt.Sprintf("Acknowledged by %s, %s.", clean(a.By, maxName), a.At.UTC().Format("2 Jan 15:04 UTC")))
+		out = append(out, fmt.Sprintf("Acknowledged by %s, %s.", clean(a.By, maxName), n.at(a.At)))
 	}
 	if text := clean(n.Silenced, maxReason); text != "" {
 		out = append(out, strings.ToUpper(text[:1])+text[1:]+".")
@@ -127,7 +127,7 @@ func news(n Notice) []string {
 		case i >= 0:
 			out = append(out, commandText(n.Commands[i]))
 		case id == store.NewsAcknowledged:
-			out = append(out, answers(Notice{Acknowledged: n.Acknowledged})...)
+			out = append(out, answers(Notice{Acknowledged: n.Acknowledged, Zone: n.Zone})...)
 		}
 	}
 	return out

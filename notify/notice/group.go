@@ -95,7 +95,7 @@ func ended(n Notice) Story {
 	case store.StateLost:
 		s.Mood, s.Title = "warning", "died "+last
 		s.Summary = fmt.Sprintf("No sign of life since %s; killed, or its machine or network is gone. A later sign makes it running again.",
-			n.Run.LastSignAt.UTC().Format("2 Jan 15:04:05 UTC"))
+			n.at(n.Run.LastSignAt))
 	default:
 		s.Title = "ended " + last
 	}
@@ -105,7 +105,12 @@ func ended(n Notice) Story {
 	}
 	s.Severity = s.Mood
 	if e := n.Run.EndedAt; e != nil && n.Run.StartedAt.Before(*e) {
-		s.Summary += fmt.Sprintf(" It ended %s, after %s.", e.UTC().Format("2 Jan 15:04 UTC"), span(e.Sub(n.Run.StartedAt)))
+		lasted := span(e.Sub(n.Run.StartedAt))
+		if n.Run.State == store.StateLost {
+			s.Summary += " It had trained for " + lasted + "."
+		} else {
+			s.Summary += fmt.Sprintf(" It ended %s, after %s.", n.at(*e), lasted)
+		}
 	}
 	s.Also = also(n)
 	if n.Finding.Kind != "" {

@@ -51,6 +51,19 @@ type Notice struct {
 	Digest *Digest
 	// Link leads to the run; empty when there is nothing to link to.
 	Link string
+	// Zone is what times are to be written in; nil: UTC. A digest has its own.
+	Zone *time.Location
+}
+
+// at writes a time, its zone behind it.
+func (n Notice) at(t time.Time) string { return In(n.Zone, t) }
+
+// In writes a time in a zone, nil for UTC, to the minute.
+func In(zone *time.Location, t time.Time) string {
+	if zone == nil {
+		zone = time.UTC
+	}
+	return t.In(zone).Format("2 Jan 15:04 MST")
 }
 
 // Member is one more run that a message is about.

@@ -155,7 +155,7 @@ func since(n Notice) string {
 	text := fmt.Sprintf("epoch %d", f.OnsetEpoch)
 	i := slices.IndexFunc(n.Epochs, func(e store.Epoch) bool { return e.Epoch == f.OnsetEpoch })
 	if i >= 0 && !n.Epochs[i].EndedAt.IsZero() {
-		text += n.Epochs[i].EndedAt.UTC().Format(" (2 Jan 15:04 UTC)")
+		text += " (" + n.at(n.Epochs[i].EndedAt) + ")"
 	}
 	if f.FiredEpoch != f.OnsetEpoch {
 		text += fmt.Sprintf(", seen at epoch %d", f.FiredEpoch)

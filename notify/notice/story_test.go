@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -92,4 +93,14 @@ func TestTellIsAFunctionOfTheNotice(t *testing.T) {
 		first := fmt.Sprint(notice.Tell(n)) // as text: NaN is not itself
 		require.Equal(t, first, fmt.Sprint(notice.Tell(n)), name)
 	}
+}
+
+func TestTimesAreInTheZoneOfTheReader(t *testing.T) {
+	t.Parallel()
+	n := notifytest.Specimens()["answered"]
+	n.Zone = time.FixedZone("CEST", 2*60*60)
+	text := notice.Tell(n).Text()
+	require.Contains(t, text, "epoch 17 (14 Mar 17:05 CEST)")
+	require.Contains(t, text, "Acknowledged by anna (slack U0123ABCD), 14 Mar 17:10 CEST.")
+	require.NotContains(t, notice.Tell(notice.Notice{Run: n.Run, Finding: n.Finding, Epochs: n.Epochs, Zone: n.Zone}).Text(), "UTC")
 }

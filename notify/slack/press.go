@@ -202,7 +202,7 @@ func (l *listener) whisper(ctx context.Context, p press, text string) {
 func (l *listener) mark(ctx context.Context, p press, did string) {
 	blocks := decided(p)
 	if did != "" {
-		at := fmt.Sprintf("<!date^%d^{date_short_pretty} {time}|%s>", l.o.Now().Unix(), l.o.Now().UTC().Format("2 Jan 15:04 UTC"))
+		at := fmt.Sprintf("<!date^%d^{date_short_pretty} {time}|%s>", l.o.Now().Unix(), notice.In(l.o.Zone, l.o.Now()))
 		line := strings.ToUpper(did[:1]) + escape(did[1:]) + " by <@" + escape(p.user.ID) + ">, " + at
 		blocks = append(blocks, slackapi.NewContextBlock("", mrkdwn(line)))
 	}
