@@ -25,8 +25,8 @@ const connections = 12
 // driver's two minutes would hold up a worker for as long as a host is silent.
 const connectTimeout = 10 * time.Second
 
-// poll is how often jobs are looked for that were not announced: of those that come in
-// quick succession River announces the first.
+// poll is how often jobs are looked for that were not announced: those whose time to be
+// tried again has come, and those that came while the listener had no connection.
 const poll = time.Second
 
 // sessionDefaults hold where the address says nothing else. A transaction that a daemon

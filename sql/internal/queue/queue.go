@@ -47,9 +47,12 @@ func Messages(ids []string) []river.InsertManyParams {
 	return out
 }
 
-// Inserter returns the settings of a client that only inserts.
+// Inserter returns the settings of a client that only inserts. Of a client that inserts, the
+// cooldown bounds how often it tells the workers that there are new jobs: with River's 100 ms
+// those inserted right after others were found by the poll, a second later. The workers have
+// a cooldown of their own, so that many jobs at once are still one fetch.
 func Inserter(log *slog.Logger) *river.Config {
-	return &river.Config{MaxAttempts: MaxAttempts, Logger: quiet(log)}
+	return &river.Config{MaxAttempts: MaxAttempts, Logger: quiet(log), FetchCooldown: river.FetchCooldownMin}
 }
 
 // Worker returns the settings of a client that works. poll is how often it looks for jobs
