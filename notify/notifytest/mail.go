@@ -46,6 +46,7 @@ type Mail struct {
 // MailServer is a real SMTP server on a loopback address. FailMail, FailRcpt and FailData
 // let the next such command be refused.
 type MailServer struct {
+	traps
 	o      MailOptions
 	bell   bell
 	server *smtp.Server
@@ -195,12 +196,20 @@ func (m *MailServer) pop(list *[]*smtp.SMTPError) error {
 	return err
 }
 
+// mailData stands where the traps of others have a path.
+const mailData = "data"
+
+// TrapMail is Trap for the next mail.
+func (m *MailServer) TrapMail(at Moment, do func()) { m.Trap(mailData, at, do) }
+
 type mailSession struct {
 	m    *MailServer
 	conn *smtp.Conn
 	user string
 	from string
 	to   []string
+	// answered is called when the answer to a mail is out.
+	answered func()
 }
 
 func (s *mailSession) AuthMechanisms() []string {
@@ -247,6 +256,11 @@ func (s *mailSession) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	sprung, trapped := s.m.take(mailData)
+	if trapped && sprung.moment == Arrived {
+		sprung.do()
+		return s.conn.Conn().Close()
+	}
 	refused := s.m.pop(&s.m.onData)
 	_, encrypted := s.conn.TLSConnectionState()
 	got := Mail{From: s.from, To: s.to, Data: data, TLS: encrypted, User: s.user, Accepted: refused == nil}
@@ -259,6 +273,12 @@ func (s *mailSession) Data(r io.Reader) error {
 	s.m.dropData, s.m.hangData = false, false
 	s.m.mu.Unlock()
 	s.m.bell.ring()
+	if trapped && sprung.moment == Worked {
+		sprung.do()
+		drop = true
+	} else if trapped {
+		s.answered = sprung.do
+	}
 	if hang {
 		<-s.m.closed
 	}
@@ -268,6 +288,13 @@ func (s *mailSession) Data(r io.Reader) error {
 	return refused
 }
 
-func (s *mailSession) Reset() { s.from, s.to = "", nil }
+// Reset is also called right after each mail is answered.
+func (s *mailSession) Reset() {
+	s.from, s.to = "", nil
+	if s.answered != nil {
+		s.answered()
+		s.answered = nil
+	}
+}
 
 func (s *mailSession) Logout() error { return nil }

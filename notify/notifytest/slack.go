@@ -46,6 +46,7 @@ type SlackCall struct {
 // chat.postMessage and webhooks; FailHistory the methods that read.
 type Slack struct {
 	script
+	traps
 	reading script
 	filing  script
 	editing script
@@ -86,7 +87,7 @@ func NewSlack(tb testing.TB) *Slack {
 	mux.HandleFunc("POST /api/auth.test", s.api("auth.test", &s.reading, func(url.Values) map[string]any {
 		return map[string]any{"url": "https://stand-in.slack.com/", "team": "stand-in", "user": "epochwatch", "team_id": "T0", "user_id": "U0", "bot_id": "B0"}
 	}))
-	s.server = httptest.NewServer(mux)
+	s.server = httptest.NewServer(s.around(mux, s.closed))
 	tb.Cleanup(func() {
 		close(s.closed)
 		s.server.Close()

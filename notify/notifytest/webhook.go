@@ -21,6 +21,7 @@ type WebhookCall struct {
 // Webhook is a stand-in of a webhook receiver.
 type Webhook struct {
 	script
+	traps
 	bell   bell
 	server *httptest.Server
 	closed chan struct{}
@@ -33,7 +34,7 @@ type Webhook struct {
 func NewWebhook(tb testing.TB) *Webhook {
 	tb.Helper()
 	h := &Webhook{closed: make(chan struct{})}
-	h.server = httptest.NewServer(http.HandlerFunc(h.serve))
+	h.server = httptest.NewServer(h.around(http.HandlerFunc(h.serve), h.closed))
 	tb.Cleanup(func() {
 		close(h.closed)
 		h.server.Close()
