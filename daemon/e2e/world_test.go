@@ -245,3 +245,6 @@ func (tr *training) next(t *testing.T) (printed, bool) {
 	}
 	return printed{}, false
 }
+
+// thorough reports whether more is asked for than each run of the tests can spend.
+func thorough() bool { return kills() > 5 }
