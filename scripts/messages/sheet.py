@@ -6,7 +6,7 @@ import pathlib
 import re
 import sys
 
-KINDS = ["symptoms", "sweep", "rising_loss", "resolved", "digest"]
+MAILS = ["symptoms", "sweep", "answered", "resolved", "digest"]
 work = pathlib.Path(sys.argv[1])
 slack = pathlib.Path("notify/slack/testdata")
 
@@ -16,7 +16,14 @@ def mrkdwn(text: str) -> str:
     text = re.sub(r"```(.*?)```", r"<pre>\1</pre>", text, flags=re.S)
     text = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", text)
     text = re.sub(r"(?m)^\*([^*\n]+)\*$", r"<b>\1</b>", text)
+    text = text.replace("👤 ", "<b>✓</b> ")  # fonts may lack it
     return re.sub(r"<(https?://[^|>]+)\|([^>]+)>", r'<a href="\1">\2</a>', text).replace("\n", "<br>")
+
+
+def button(e: dict) -> str:
+    if e["type"] == "overflow":
+        return "<span class=button>⋯</span>"
+    return f"<span class='button {e.get('style', '')}'>{html.escape(e['text']['text'])}</span>"
 
 
 def block(b: dict, kind: str) -> str:
@@ -34,22 +41,56 @@ def block(b: dict, kind: str) -> str:
         case "context":
             return "<p class=small>" + " &nbsp; ".join(mrkdwn(e["text"]) for e in b["elements"]) + "</p>"
         case "actions":
-            return "".join(f"<span class=button>{html.escape(e['text']['text'])}</span>" for e in b["elements"] if "text" in e)
+            return "".join(button(e) for e in b["elements"])
     return ""
 
 
-frames = "".join(f'<iframe src="{k}.html" width=368 height=1150></iframe>' for k in KINDS)
+def messages(text: str) -> list[list[dict]]:
+    """The blocks of each message in a golden file; before each stands what a notification shows."""
+    out, decoder = [], json.JSONDecoder()
+    while (at := text.find("\n\n[")) >= 0:
+        blocks, end = decoder.raw_decode(text[at + 2 :])
+        out.append(blocks)
+        text = text[at + 2 + end :]
+    return out
+
+
+def card(name: str, picture: str, thread: str = "") -> str:
+    """One message, and its thread below."""
+    (blocks,) = messages((slack / f"{name}.json").read_text())
+    out = "<div><div class=card>" + "".join(block(b, picture) for b in blocks) + "</div>"
+    if thread:
+        replies = messages((slack / f"{thread}.json").read_text())
+        out += "<div class=thread>" + "".join("<div>" + "".join(block(b, picture) for b in r) + "</div>" for r in replies) + "</div>"
+    return out + "</div>"
+
+
+def shortened(value: object) -> object:
+    """The JSON of a webhook with its long parts cut, so that its form is seen."""
+    if isinstance(value, dict):
+        return {k: shortened(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [shortened(v) for v in value]
+    return value[:60] + "…" if isinstance(value, str) and len(value) > 61 else value
+
+
+frames = "".join(f'<iframe src="{k}.html" width=368 height=1150></iframe>' for k in MAILS)
 (work / "mails.html").write_text(f"<style>body{{margin:0;background:#888;display:flex;gap:10px}}iframe{{border:0}}</style>{frames}")
 
-cards = ""
-for kind in KINDS:
-    text = (slack / f"{kind}.json").read_text()
-    blocks = json.loads(text[text.index("\n\n") :])
-    cards += "<div class=card>" + "".join(block(b, kind) for b in blocks) + "</div>"
+cards = "".join([
+    card("asked", "rising_loss"), card("approved", "answered", "approved_thread"), card("resolved", "resolved"),
+    card("sweep", "sweep"), "<div>" + card("run_lost", "run_lost") + card("digest", "digest") + "</div>",
+])  # fmt: skip
+payload = json.dumps(shortened(json.loads((pathlib.Path("notify/webhook/testdata") / "answered.json").read_text())), indent=2, ensure_ascii=False)
+log = (pathlib.Path("notify/logline/testdata") / "rising_loss.txt").read_text()
 (work / "sheet.html").write_text(f"""<meta charset=utf-8><style>
 body{{margin:0;background:#fff;font:14px/1.45 Lato,Helvetica,Arial,sans-serif;color:#1d1c1d}}
-h2{{margin:14px 12px 8px}} .row{{display:flex;gap:10px;align-items:flex-start;padding:0 6px}} .card{{width:356px;border:1px solid #ddd;border-radius:8px;padding:4px 12px;box-sizing:border-box;overflow-wrap:anywhere}}
-.card img{{width:100%}} pre{{font-size:11px;background:#f6f6f6;border:1px solid #ddd;padding:6px;overflow:hidden}} code{{font-size:12px;color:#c01343;background:#f6f6f6}}
-.fields{{display:grid;grid-template-columns:1fr 1fr;gap:8px}} p{{margin:8px 0}} .small{{font-size:12px;color:#616061}} .button{{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:4px 10px;margin:2px 6px 6px 0;font-weight:700}}
-</style><h2>Slack (laid out from the blocks as they are sent)</h2><div class=row>{cards}</div>
-<h2>Mail, light and dark, 368 pixels wide</h2><img src="mail1.png" width=1880><img src="mail0.png" width=1880>""")
+h2{{margin:14px 12px 8px}} .row{{display:flex;gap:10px;align-items:flex-start;padding:0 6px}} .card{{width:364px;border:1px solid #ddd;border-radius:8px;padding:4px 12px;margin-bottom:10px;box-sizing:border-box;overflow-wrap:anywhere}}
+.thread{{width:364px;box-sizing:border-box;padding-left:16px;border-left:3px solid #ddd;margin-left:12px;font-size:13px;overflow-wrap:anywhere}}
+.card img{{width:100%}} code{{font-size:12px;color:#c01343;background:#f6f6f6}} .card pre{{font-size:11px;background:#f6f6f6;border:1px solid #ddd;padding:6px;overflow:hidden}}
+.fields{{display:grid;grid-template-columns:1fr 1fr;gap:8px}} p{{margin:8px 0}} .small{{font-size:12px;color:#616061}}
+.button{{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:4px 10px;margin:2px 6px 6px 0;font-weight:700}} .primary{{background:#007a5a;color:#fff}} .danger{{color:#c01343}}
+.json{{columns:3;font:12px/1.4 monospace;background:#f6f8fa;padding:12px;margin:0;flex:1;white-space:pre-wrap}} .terminal{{font:13px/1.4 monospace;background:#16191d;color:#d6dbe1;padding:12px;margin:0;white-space:pre}}
+</style><h2>Slack, laid out from the blocks as they are sent: a question, its answer with the thread, its end; a sweep; a run that died; a digest</h2><div class=row>{cards}</div>
+<h2>Mail, light and dark, 368 pixels wide</h2><img src="mail1.png" width=1880><img src="mail0.png" width=1880>
+<h2>Webhook (long texts cut), and the log at a terminal</h2><div class=row><pre class=json>{html.escape(payload)}</pre><pre class=terminal>{html.escape(log)}</pre></div>""")
