@@ -81,7 +81,7 @@ func TestTheEndOfARunWaits(t *testing.T) {
 	wait, got := try(m)
 	require.Equal(t, 8*time.Hour+51*time.Minute, wait.Round(time.Minute), "until seven")
 	require.Equal(t, store.MessageQueued, got.State)
-	require.Equal(t, "muted by nights (mute_times of route.routes[2])", got.LastError)
+	require.Equal(t, "muted by nights (mute_times of route.routes[2]) until 15 Mar 07:00 UTC", got.LastError)
 	require.Zero(t, got.Attempts)
 	_, _ = try(m)
 	deliveries, err := w.st.ListDeliveries(ctx, m.ID)

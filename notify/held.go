@@ -101,7 +101,11 @@ func (h *holder) byTime(receiver string, s subject) hold {
 	if i < 0 {
 		return hold{}
 	}
-	return routes[i].quiet(h.now)
+	out := routes[i].quiet(h.now)
+	if out.why != "" {
+		out.why += " until " + notice.In(h.n.zone, out.until)
+	}
+	return out
 }
 
 // quiet returns whether the route tells nothing at a time.

@@ -238,14 +238,7 @@ func RoutingOf(run store.Run, all []notify.Explanation, now time.Time) Routing {
 func (r Routing) WriteText(w io.Writer, _ TextOptions) error {
 	var b strings.Builder
 	for _, f := range slices.Concat(r.Findings, r.Ends) {
-		what := f.Severity + " " + plain(f.Kind)
-		if f.Supposed {
-			what = "a " + f.Severity + " finding, were there one"
-		}
-		if len(f.States) > 0 {
-			what = endText(f)
-		}
-		fmt.Fprintf(&b, "%s of %s/%s\n", what, r.Project, r.Run)
+		fmt.Fprintln(&b, f.about(r.Project+"/"+r.Run))
 		for _, h := range f.Heard {
 			to := plain(h.Receiver) + " by " + strings.Join(h.Channels, ", ")
 			if len(h.Channels) == 0 {
@@ -260,6 +253,9 @@ func (r Routing) WriteText(w io.Writer, _ TextOptions) error {
 				fmt.Fprintf(&b, "          but not now: %s\n", plain(h.HeldBack))
 			}
 		}
+		if len(f.Heard) == 0 {
+			fmt.Fprintln(&b, "  told    nobody")
+		}
 		for _, p := range f.Passed {
 			fmt.Fprintf(&b, "  passed  %s: %s\n", p.Route, plain(p.Why))
 		}
@@ -268,16 +264,21 @@ func (r Routing) WriteText(w io.Writer, _ TextOptions) error {
 	return err
 }
 
-// endText names the end that a routing is about.
-func endText(f Routed) string {
-	if !f.Supposed {
-		return "the end (" + string(f.States[0]) + ")"
-	}
+// about names what a routing is about, of a run.
+func (f Routed) about(run string) string {
 	names := make([]string, len(f.States))
 	for i, s := range f.States {
 		names[i] = string(s)
 	}
-	return "an end, were it " + strings.Join(names, " or ") + ","
+	switch {
+	case len(names) > 0 && f.Supposed:
+		return "the end of " + run + ", were it " + strings.Join(names, " or ")
+	case len(names) > 0:
+		return "the end of " + run + ": " + names[0]
+	case f.Supposed:
+		return "a " + f.Severity + " finding, were there one, of " + run
+	}
+	return f.Severity + " " + plain(f.Kind) + " of " + run
 }
 
 // plain keeps what a stranger wrote from steering the terminal.
