@@ -86,12 +86,6 @@ func (w *team) kill() {
 	w.kills++
 }
 
-// restart starts the daemon again on what the killed one left.
-func (w *team) restart() {
-	w.t.Helper()
-	w.start()
-}
-
 // deadly returns what kills the daemon out of a service, and what waits until that has
 // happened and starts the daemon again.
 func (w *team) deadly() (kill, thenRestart func()) {
@@ -108,7 +102,7 @@ func (w *team) deadly() (kill, thenRestart func()) {
 			w.t.Fatalf("the daemon was not killed: what was to kill it did not come\n%s", d.log)
 		}
 		w.kills++
-		w.restart()
+		w.start()
 	}
 }
 
@@ -158,7 +152,7 @@ func (w *team) alerts(run, what string, ok func(report.AlertList) bool) report.A
 	return list
 }
 
-// told waits until an event about a run was sent through each of the channels.
+// told waits until an event about a run was sent through each channel.
 func (w *team) told(run string, event store.MessageEvent) {
 	w.t.Helper()
 	w.alerts(run, "told through all channels: "+string(event), func(l report.AlertList) bool {

@@ -200,7 +200,7 @@ func (m *MailServer) pop(list *[]*smtp.SMTPError) error {
 const mailData = "data"
 
 // TrapMail is Trap for the next mail.
-func (m *MailServer) TrapMail(at Moment, do func()) { m.Trap(mailData, at, do) }
+func (m *MailServer) TrapMail(at Moment, do func(host string)) { m.Trap(mailData, at, do) }
 
 type mailSession struct {
 	m    *MailServer
@@ -258,7 +258,7 @@ func (s *mailSession) Data(r io.Reader) error {
 	}
 	sprung, trapped := s.m.take(mailData)
 	if trapped && sprung.moment == Arrived {
-		sprung.do()
+		sprung.do(s.m.addr)
 		return s.conn.Conn().Close()
 	}
 	refused := s.m.pop(&s.m.onData)
@@ -274,10 +274,10 @@ func (s *mailSession) Data(r io.Reader) error {
 	s.m.mu.Unlock()
 	s.m.bell.ring()
 	if trapped && sprung.moment == Worked {
-		sprung.do()
+		sprung.do(s.m.addr)
 		drop = true
 	} else if trapped {
-		s.answered = sprung.do
+		s.answered = func() { sprung.do(s.m.addr) }
 	}
 	if hang {
 		<-s.m.closed

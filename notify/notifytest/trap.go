@@ -30,7 +30,7 @@ const (
 type trap struct {
 	path   string
 	moment Moment
-	do     func()
+	do     func(host string)
 }
 
 // traps are those that are set.
@@ -40,8 +40,9 @@ type traps struct {
 }
 
 // Trap has do called at a moment of the next request whose path contains part, in the
-// request's own goroutine. It is called once.
-func (t *traps) Trap(part string, at Moment, do func()) {
+// request's own goroutine, with the host and port by which the service was asked. It is
+// called once.
+func (t *traps) Trap(part string, at Moment, do func(host string)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.set = append(t.set, trap{part, at, do})
@@ -80,10 +81,10 @@ func (t *traps) around(next http.Handler, closed <-chan struct{}) http.Handler {
 		}
 		if s.moment == Answered {
 			send(w, answer)
-			s.do()
+			s.do(r.Host)
 			return
 		}
-		s.do()
+		s.do(r.Host)
 		(&Answer{Hang: true}).head(w, r, closed)
 	})
 }
