@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -477,5 +478,31 @@ func TestAReceiverOrAChannelMayHearOfNoResolution(t *testing.T) {
 			}
 		}
 		require.Equal(t, c.want, got, "%+v", c)
+	}
+}
+
+// counted counts how often it is asked what fires in other runs.
+type counted struct {
+	store.Store
+
+	asked int
+}
+
+func (c *counted) ListFiring(ctx context.Context, limit int) ([]store.RunFinding, error) {
+	c.asked++
+	return c.Store.ListFiring(ctx, limit)
+}
+
+func TestOtherRunsAreAskedOfOnceAndOnlyByRulesThatReachThem(t *testing.T) {
+	t.Parallel()
+	for equal, want := range map[string]int{"": 0, ", equal: [run, metric]": 0, ", equal: [project]": 1, ", equal: [metric]": 1} {
+		w := newWorld(t, onSQLite(t), team+fmt.Sprintf("inhibit: [{source: [kind=stalled], target: [severity=warning]%s}]", equal))
+		w.fires("r", finding("r", detectors.KindPlateau, warning), finding("r", detectors.KindSpike, warning))
+		run, err := w.st.FindRun(t.Context(), "", "r")
+		require.NoError(t, err)
+		st := &counted{Store: w.st}
+		_, err = w.n.Explain(t.Context(), st, run, w.clock.now())
+		require.NoError(t, err)
+		require.Equal(t, want, st.asked, equal)
 	}
 }
