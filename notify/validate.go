@@ -255,7 +255,7 @@ func (v *validation) root(c *Config) {
 	v.route("route", &c.Route)
 	for i, r := range c.Receivers {
 		if len(r.RunEnded) > 0 && len(c.Receivers) > 1 && !c.Route.leadsTo(r.Name) {
-			v.bad(fmt.Sprintf("receivers[%d].run_ended", i), "no route leads to %q, so it would hear of none: add one such as {match: {kind: %s}, receiver: %s, continue: true}", r.Name, kindEnded, r.Name)
+			v.bad(fmt.Sprintf("receivers[%d].run_ended", i), "no route leads to %q, so it would hear of none: add one such as {match: {kind: %s}, receiver: %s}", r.Name, kindEnded, r.Name)
 		}
 	}
 }
