@@ -35,6 +35,9 @@ type answers struct {
 var _ slack.Daemon = answers{}
 
 func (a answers) ask(ctx context.Context, run slack.Run, action, command, by string) error {
+	if run.ID == notify.SpecimenRun {
+		return &slack.RefusedError{Reason: "this is a specimen, and its buttons are heard"}
+	}
 	if a.do == nil {
 		return &slack.RefusedError{Reason: "this daemon takes no such wishes"}
 	}

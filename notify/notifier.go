@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -55,10 +56,12 @@ type line struct {
 	// resolved is whether it is told that all is well again.
 	resolved bool
 	// edits is whether it can bring up to date what it told.
-	edits   bool
-	to      Channel
-	timeout time.Duration
-	gate    *gate
+	edits bool
+	// proveButtons asks whether the buttons below its messages can be heard; nil: there are none.
+	proveButtons func(ctx context.Context) error
+	to           Channel
+	timeout      time.Duration
+	gate         *gate
 }
 
 // New returns a notifier for a config that was resolved. It talks to no service.
@@ -116,6 +119,10 @@ func (n *Notifier) lines(r Receiver) ([]*line, error) {
 		}
 		l := n.line(channelSlack, c, slack.Timeout)
 		l.edits, l.resolved = s.Token != "", sendResolved(s.SendResolved, r.SendResolved)
+		if s.AppToken != "" {
+			o := slack.ListenOptions{AppToken: s.AppToken, APIURL: s.APIURL, HTTPClient: n.o.HTTPClient}
+			l.proveButtons = func(ctx context.Context) error { return slack.ProveButtons(ctx, o) }
+		}
 		out = append(out, l)
 		n.listen(s)
 	}

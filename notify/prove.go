@@ -18,13 +18,14 @@ import (
 // Proof is what came of the specimen for one channel.
 type Proof struct {
 	Channel   string
+	Buttons   bool   // not the specimen was tried, but whether presses of its buttons are heard
 	Reference string // what the service calls it
 	Err       error  // what the service refused, and how to mend it; no secret is in it
 	Took      time.Duration
 }
 
-// Prove sends a specimen through every channel of a receiver, one after the other, and says
-// what came of each. Nothing is recorded and nothing is tried twice. It returns an error
+// Prove sends a specimen through every channel of a receiver, one after the other, asks
+// whether its buttons can be heard, and says what came of each. Nothing is recorded and nothing is tried twice. It returns an error
 // when the config has no such receiver.
 func (n *Notifier) Prove(ctx context.Context, receiver string) ([]Proof, error) {
 	lines, ok := n.receivers[receiver]
@@ -44,18 +45,24 @@ func (n *Notifier) Prove(ctx context.Context, receiver string) ([]Proof, error) 
 	specimen := Specimen(receiver, n.o.Now())
 	specimen.Link = n.link(specimen.Run)
 	var out []Proof
-	for _, l := range lines {
+	prove := func(l *line, buttons bool, do func(context.Context) (string, error)) {
 		bounded, cancel := context.WithTimeout(ctx, l.timeout)
+		defer cancel()
 		start := time.Now()
-		reference, err := l.to.Send(bounded, specimen)
-		cancel()
-		out = append(out, Proof{Channel: l.channel, Reference: reference, Err: notice.Scrub(err, n.secrets...), Took: time.Since(start)})
+		reference, err := do(bounded)
+		out = append(out, Proof{l.channel, buttons, reference, notice.Scrub(err, n.secrets...), time.Since(start)})
+	}
+	for _, l := range lines {
+		prove(l, false, func(ctx context.Context) (string, error) { return l.to.Send(ctx, specimen) })
+		if l.proveButtons != nil {
+			prove(l, true, func(ctx context.Context) (string, error) { return "", l.proveButtons(ctx) })
+		}
 	}
 	return out, nil
 }
 
-// specimenRun is the id of the run that a specimen speaks of: there is none of that name.
-const specimenRun = "specimen"
+// SpecimenRun is the id of the run that a specimen speaks of: there is none of that name.
+const SpecimenRun = "specimen"
 
 // Specimen is a message as people get them, with curve, verdict and a question, about a
 // training that never was. Each has an id of its own.
@@ -68,7 +75,7 @@ func Specimen(receiver string, now time.Time) notice.Notice {
 	n := notice.Notice{
 		ID: uuid.NewString(), Event: store.MessageFiring, Receiver: receiver, CreatedAt: now,
 		Run: store.Run{
-			Project: "epochwatch", ID: specimenRun, Name: "a specimen, no run of yours", State: store.StateRunning, Attempts: 1,
+			Project: "epochwatch", ID: SpecimenRun, Name: "a specimen, no run of yours", State: store.StateRunning, Attempts: 1,
 			StartedAt: now.Add(-time.Duration(len(loss)) * time.Minute),
 			Started:   &contract.RunStarted{Control: contract.Control{Mode: contract.ModeAsk}},
 		},

@@ -15,18 +15,19 @@ func TestAChannelIsProved(t *testing.T) {
 	slack, mail, hook := notifytest.NewSlack(t), notifytest.NewMailServer(t, notifytest.MailOptions{}), notifytest.NewWebhook(t)
 	n, err := notify.New(notify.Config{Receivers: []notify.Receiver{{
 		Name:    "team",
-		Slack:   &notify.Slack{Token: notifytest.SlackToken, Channel: notifytest.SlackChannel, APIURL: slack.APIURL()},
+		Slack:   &notify.Slack{Token: notifytest.SlackToken, Channel: notifytest.SlackChannel, APIURL: slack.APIURL(), AppToken: notifytest.SlackAppToken},
 		Email:   &notify.Email{To: []string{"team@example.org"}, From: "watch@example.org", SMTP: secret.Value(mail.URL())},
 		Webhook: &notify.Webhook{URL: secret.Value(hook.URL()), Secret: "key"},
 	}, {Name: "nobody"}}, Route: notify.Route{Receiver: "team"}}, notify.Options{Base: "https://watch.example.org/runs/"})
 	require.NoError(t, err)
 	proofs, err := n.Prove(t.Context(), "team")
 	require.NoError(t, err)
-	require.Len(t, proofs, 3)
+	require.Len(t, proofs, 4)
 	for _, p := range proofs {
 		require.NoError(t, p.Err, p.Channel)
-		require.NotEmpty(t, p.Reference, p.Channel)
+		require.Equal(t, p.Buttons, p.Reference == "", p.Channel)
 	}
+	require.True(t, proofs[1].Buttons)
 	require.Contains(t, slack.Messages()[0].Text, "specimen")
 	require.Contains(t, string(slack.Messages()[0].Blocks), "slack_file", "the curve is part of what is proved")
 	require.Len(t, mail.Mails(), 1)
@@ -37,7 +38,11 @@ func TestAChannelIsProved(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, proofs[0].Err, "not_in_channel (/invite the app to the channel)")
 	require.NoError(t, proofs[1].Err, "the others are tried all the same")
-	require.Len(t, mail.Mails(), 2)
+	slack.FailOpening(notifytest.Answer{Error: "missing_scope"})
+	proofs, err = n.Prove(t.Context(), "team")
+	require.NoError(t, err)
+	require.ErrorContains(t, proofs[1].Err, "missing_scope (give the app this scope")
+	require.Len(t, mail.Mails(), 3)
 
 	proofs, err = n.Prove(t.Context(), "nobody")
 	require.NoError(t, err)

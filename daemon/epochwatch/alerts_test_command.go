@@ -76,6 +76,9 @@ func alertsTest(ctx context.Context, flags config.Flags, receiver string, asJSON
 	}
 	for _, p := range proofs {
 		line := proof{Receiver: receiver, Channel: p.Channel, OK: p.Err == nil, Reference: p.Reference, Seconds: p.Took.Seconds()}
+		if p.Buttons {
+			line.Channel += " buttons"
+		}
 		if p.Err != nil {
 			code, line.Error = exitNo, oneline.Text(p.Err.Error())
 		}
@@ -83,9 +86,11 @@ func alertsTest(ctx context.Context, flags config.Flags, receiver string, asJSON
 		case asJSON:
 			_ = json.NewEncoder(out).Encode(line)
 		case p.Err != nil:
-			fmt.Fprintf(out, "%-8s refused: %s\n", p.Channel, line.Error)
+			fmt.Fprintf(out, "%-13s refused: %s\n", line.Channel, line.Error)
+		case p.Buttons:
+			fmt.Fprintf(out, "%-13s would be heard (%.1f s): while a daemon runs, a press on the specimen is answered\n", line.Channel, line.Seconds)
 		default:
-			fmt.Fprintf(out, "%-8s took it (%.1f s): look whether you see the curve\n", p.Channel, line.Seconds)
+			fmt.Fprintf(out, "%-13s took it (%.1f s): look whether you see the curve\n", line.Channel, line.Seconds)
 		}
 	}
 	return withCode(code, nil)

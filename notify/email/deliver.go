@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"net"
 	"net/textproto"
+	"syscall"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
+	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -39,13 +41,33 @@ func (c *channel) deliver(ctx context.Context, m *gomail.Msg) error {
 	}()
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return withContext(ctx, classify(err))
+		return withContext(ctx, classify(c.reach(ctx, err)))
 	}
 	if err := c.hand(ctx, session, m); err != nil {
 		return withContext(ctx, classify(err))
 	}
 	_ = session.Quit() // the server has the mail; whether it says goodbye does not matter
 	return nil
+}
+
+// reach says of a server that was not reached, or said nothing, what a person can do.
+func (c *channel) reach(ctx context.Context, err error) error {
+	if refusedForGood(err) {
+		return err
+	}
+	port := ""
+	var record tls.RecordHeaderError
+	if ctx.Err() != nil || errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &record) {
+		port = "; mail is mostly taken at 587 by smtp:// and at 465 by smtps://"
+		if c.server.Port == 465 && !c.server.TLS {
+			port = "; port 465 mostly speaks TLS from the start: smtps://"
+		}
+	}
+	err = notice.Reach(withContext(ctx, err))
+	if port != "" {
+		err = fmt.Errorf("%w%s", err, port)
+	}
+	return err
 }
 
 // client prepares a go-mail client whose connection is put into conn and closed when ctx ends.
@@ -144,9 +166,9 @@ func classify(err error) error {
 	case refusedForGood(err):
 		return &store.PermanentError{Err: fmt.Errorf("%w%s", err, mend(err))}
 	case errors.As(err, &certificate):
-		return &store.PermanentError{Err: fmt.Errorf("%w (the host in smtp: must be the name on the server's certificate, and this machine must know who signed it)", err)}
+		return &store.PermanentError{Err: err}
 	case errors.As(err, &record):
-		return &store.PermanentError{Err: fmt.Errorf("%w (is this a port for smtps?)", err)}
+		return &store.PermanentError{Err: err}
 	case errors.Is(err, smtp.ErrUnencrypted), errors.Is(err, gomail.ErrNoSupportedAuthDiscovered):
 		return &store.PermanentError{Err: fmt.Errorf("%w (the server offers no TLS, or no way to log in that we know)", err)}
 	}

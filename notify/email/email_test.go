@@ -232,7 +232,23 @@ func TestTheWrongKindOfPort(t *testing.T) {
 	})
 	_, err := b.mail.Send(t.Context(), specimen("rising_loss"))
 	notifytest.RequireOutcome(t, err, notifytest.Never)
-	require.ErrorContains(t, err, "is this a port for smtps?")
+	require.ErrorContains(t, err, "the port does not speak TLS from the start")
+	require.ErrorContains(t, err, "at 587 by smtp://")
+
+	b = setup(t, notifytest.MailOptions{TLS: true}, func(o *email.Options) {
+		o.SMTP = secret.Value(strings.Replace(o.SMTP.Reveal(), "smtps:", "smtp:", 1))
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // both wait for the other's greeting
+	defer cancel()
+	_, err = b.mail.Send(ctx, specimen("rising_loss"))
+	notifytest.RequireOutcome(t, err, notifytest.Again)
+	require.ErrorContains(t, err, "or is it the port of something else?")
+	require.ErrorContains(t, err, "at 465 by smtps://")
+
+	b = setup(t, notifytest.MailOptions{}, func(o *email.Options) { o.SMTP = "smtp://127.0.0.1:1" })
+	_, err = b.mail.Send(t.Context(), specimen("rising_loss"))
+	notifytest.RequireOutcome(t, err, notifytest.Again)
+	require.ErrorContains(t, err, "nothing listens there: look at host and port")
 }
 
 func TestAWrongPasswordIsNotTriedAgainAndNotShown(t *testing.T) {

@@ -42,7 +42,7 @@ func post(ctx context.Context, client *http.Client, u *url.URL, header http.Head
 		if wrapped, ok := errors.AsType[*url.Error](err); ok { // holds the whole address
 			err = wrapped.Err
 		}
-		return err
+		return Reach(err)
 	}
 	defer resp.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(resp.Body, 1024)) // the status has said it; the text is an extra

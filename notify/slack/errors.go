@@ -54,7 +54,7 @@ func classify(err error) error {
 		return classifyAnswer(said)
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		return wrapped.Err
+		return notice.Reach(wrapped.Err)
 	}
 	return err
 }

@@ -97,11 +97,7 @@ func Listen(ctx context.Context, o ListenOptions, d Daemon) {
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	options := []slackapi.Option{slackapi.OptionHTTPClient(notice.Client(o.HTTPClient)), slackapi.OptionAppLevelToken(o.AppToken.Reveal())}
-	if o.APIURL != "" {
-		options = append(options, slackapi.OptionAPIURL(strings.TrimRight(o.APIURL, "/")+"/"))
-	}
-	l := &listener{o: o, api: slackapi.New(o.Token.Reveal(), options...), daemon: d, members: map[string]membership{}}
+	l := &listener{o: o, api: o.client(), daemon: d, members: map[string]membership{}}
 	presses := make(chan slackapi.InteractionCallback, queued)
 	worked := make(chan struct{})
 	go func() {
@@ -128,6 +124,21 @@ func Listen(ctx context.Context, o ListenOptions, d Daemon) {
 		wait(ctx, pause)
 	}
 	<-worked
+}
+
+func (o *ListenOptions) client() *slackapi.Client {
+	options := []slackapi.Option{slackapi.OptionHTTPClient(notice.Client(o.HTTPClient)), slackapi.OptionAppLevelToken(o.AppToken.Reveal())}
+	if o.APIURL != "" {
+		options = append(options, slackapi.OptionAPIURL(strings.TrimRight(o.APIURL, "/")+"/"))
+	}
+	return slackapi.New(o.Token.Reveal(), options...)
+}
+
+// ProveButtons asks Slack whether it would let the app token listen to buttons. Its error
+// says what it refuses and how to mend it.
+func ProveButtons(ctx context.Context, o ListenOptions) error {
+	_, _, err := o.client().StartSocketModeContext(ctx)
+	return notice.Scrub(classify(err), o.Token, o.AppToken)
 }
 
 func wait(ctx context.Context, d time.Duration) {
