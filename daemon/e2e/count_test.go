@@ -186,3 +186,37 @@ func (w *team) hookTypes(t *testing.T) map[string]int {
 	}
 	return out
 }
+
+func TestTheCheckerOfMessagesSeesEachFault(t *testing.T) {
+	t.Parallel()
+	sound := func() (arrivals, *report.AlertList) {
+		a, list := arrivals{}, &report.AlertList{}
+		for _, c := range channels {
+			a[c] = map[string]int{}
+			for _, e := range []store.MessageEvent{store.MessageFiring, store.MessageUpdate, store.MessageResolved} {
+				id := c + " " + string(e)
+				a[c][id] = 1
+				list.Messages = append(list.Messages, report.Alert{Message: report.Message{Channel: c, ID: id, Event: e, State: store.MessageSent}})
+			}
+		}
+		a["email"]["email firing"] = 2 // as promised, where the daemon was killed once
+		return a, list
+	}
+	a, list := sound()
+	require.Empty(t, a.wrong(*list, exactly(1), 1))
+	for name, plant := range map[string]func(a arrivals, l *report.AlertList){
+		"twice in Slack":        func(a arrivals, _ *report.AlertList) { a["slack"]["slack update"]++ },
+		"a mail three times":    func(a arrivals, _ *report.AlertList) { a["email"]["email firing"]++ },
+		"not there":             func(a arrivals, _ *report.AlertList) { delete(a["webhook"], "webhook resolved") },
+		"told twice on record":  func(_ arrivals, l *report.AlertList) { l.Messages = append(l.Messages, l.Messages[0]) },
+		"not on record":         func(_ arrivals, l *report.AlertList) { l.Messages = l.Messages[1:] },
+		"given up":              func(_ arrivals, l *report.AlertList) { l.Messages[4].State = store.MessageDead },
+		"a finding not told of": func(_ arrivals, l *report.AlertList) { l.Untold = append(l.Untold, report.Untold{}) },
+	} {
+		a, list := sound()
+		plant(a, list)
+		require.NotEmpty(t, a.wrong(*list, exactly(1), 1), name)
+	}
+	a, _ = sound()
+	require.NotEmpty(t, a.strangers(map[string]bool{"slack firing": true}))
+}

@@ -66,10 +66,10 @@ func steps(all bool) []step {
 	return out
 }
 
-// TestADeliveryIsCutOff kills the daemon while a service has its request: when it has
+// TestTheDaemonIsKilledInADelivery kills the daemon while a service has its request: when it has
 // arrived, when it is done and the answer is not out, and when the answer is out and may not
 // be on record.
-func TestADeliveryIsCutOff(t *testing.T) {
+func TestTheDaemonIsKilledInADelivery(t *testing.T) {
 	t.Parallel()
 	count := newCount(t)
 	for _, s := range steps(thorough()) {
@@ -101,9 +101,9 @@ func TestADeliveryIsCutOff(t *testing.T) {
 	}
 }
 
-// TestADeliveryIsCutOffBefore kills the daemon when a finding is on record and its group is
+// TestTheDaemonIsKilledBeforeADelivery kills the daemon when a finding is on record and its group is
 // not due, and when its messages are queued and no worker has taken them.
-func TestADeliveryIsCutOffBefore(t *testing.T) {
+func TestTheDaemonIsKilledBeforeADelivery(t *testing.T) {
 	t.Parallel()
 	count := newCount(t)
 	for engine, args := range map[string]func(t *testing.T) []string{
