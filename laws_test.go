@@ -2,9 +2,11 @@
 package epochwatch
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -119,6 +121,26 @@ func TestPurePackagesImportOnlyTheStandardLibrary(t *testing.T) {
 				"%s: no I/O, no randomness, no goroutines here", f.path)
 		}
 	}
+}
+
+// A merge that went wrong leaves its marks, and in a page of docs nothing else would see them.
+func TestNoFileHoldsMarksOfAMerge(t *testing.T) {
+	t.Parallel()
+	mark := []byte("\n" + strings.Repeat("<", 7) + " ")
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "bin"):
+			return fs.SkipDir
+		case d.IsDir():
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		require.False(t, bytes.Contains(text, mark), path)
+		return err
+	})
+	require.NoError(t, err)
 }
 
 func TestEveryPackageSaysWhatItIsFor(t *testing.T) {

@@ -9,21 +9,20 @@ import (
 )
 
 // listen notes that the buttons of a receiver are to be heard. One app is listened to once,
-// however many receivers post through it: Slack gives each press to one listener. Of two
-// receivers that say who may press, both lists hold.
-func (n *Notifier) listen(s *Slack) {
+// however many receivers post through it: Slack gives each press to one listener.
+func (n *Notifier) listen(receiver string, s *Slack) {
 	if s.AppToken == "" {
 		return
 	}
 	i := slices.IndexFunc(n.listeners, func(o slack.ListenOptions) bool { return o.AppToken == s.AppToken })
 	if i < 0 {
 		n.listeners = append(n.listeners, slack.ListenOptions{
-			Token: s.Token, AppToken: s.AppToken, APIURL: s.APIURL, Allow: slices.Clone(s.Allow),
+			Token: s.Token, AppToken: s.AppToken, APIURL: s.APIURL, Allow: map[string][]string{receiver: s.Allow},
 			HTTPClient: n.o.HTTPClient, Log: n.o.Log, Now: n.o.Now, Zone: n.zone,
 		})
 		return
 	}
-	n.listeners[i].Allow = append(n.listeners[i].Allow, s.Allow...)
+	n.listeners[i].Allow[receiver] = s.Allow
 }
 
 // Listens reports whether there are buttons to hear.

@@ -124,7 +124,7 @@ func (n *Notifier) lines(r Receiver) ([]*line, error) {
 			l.proveButtons = func(ctx context.Context) error { return slack.ProveButtons(ctx, o) }
 		}
 		out = append(out, l)
-		n.listen(s)
+		n.listen(r.Name, s)
 	}
 	if e := r.Email; e != nil {
 		c, err := email.New(email.Options{To: e.To, From: e.From, SMTP: e.SMTP, Log: n.o.Log})

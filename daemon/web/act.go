@@ -2,10 +2,7 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
-	"mime"
 	"net/http"
 
 	"github.com/epochwatch/epochwatch/daemon/control"
@@ -31,20 +28,8 @@ func (s *server) act(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "a run's id has 1 to 64 letters, digits, - and _")
 		return
 	}
-	// A form of a page elsewhere cannot send this type.
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		problem(w, http.StatusUnsupportedMediaType, "send Content-Type: application/json")
-		return
-	}
 	var wish control.Wish
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxWish))
-	d.DisallowUnknownFields() // a word misspelt must not change what is done
-	if err := d.Decode(&wish); err != nil {
-		problem(w, http.StatusBadRequest, "the body is no wish: "+err.Error())
-		return
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		problem(w, http.StatusBadRequest, "the body is no wish: there is more behind it")
+	if !body(w, r, &wish) {
 		return
 	}
 	if err := wish.Validate(); err != nil {

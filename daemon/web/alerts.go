@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,12 +12,8 @@ import (
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
-const (
-	// alertsLimit is how many messages are listed unless asked otherwise.
-	alertsLimit = 100
-	// maxWish bounds a request's body in bytes.
-	maxWish = 16 << 10
-)
+// alertsLimit is how many messages are listed unless asked otherwise.
+const alertsLimit = 100
 
 // WantedSilence is the body of POST /api/v1/silences.
 type WantedSilence struct {
@@ -108,10 +103,7 @@ func (s *server) silences(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) silence(w http.ResponseWriter, r *http.Request) {
 	var wish WantedSilence
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxWish))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&wish); err != nil {
-		problem(w, http.StatusBadRequest, "want JSON with matchers, author, comment, and for or until")
+	if !body(w, r, &wish) {
 		return
 	}
 	v, err := s.o.Reader.Silence(r.Context(), wish)
@@ -124,10 +116,7 @@ func (s *server) silence(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) acknowledge(w http.ResponseWriter, r *http.Request) {
 	var wish WantedAcknowledgement
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxWish))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&wish); err != nil {
-		problem(w, http.StatusBadRequest, "want JSON with author and message, or author and run")
+	if !body(w, r, &wish) {
 		return
 	}
 	done, err := s.o.Reader.Acknowledge(r.Context(), wish)

@@ -1,29 +1,16 @@
 // Package web is what the daemon answers over HTTP: health, metrics, the API, and a page
-// that says what this is.
+// that says what this is. openapi.json describes all of it, and is served at
+// /api/v1/openapi.json.
 //
-//	GET /healthz               the process lives
-//	GET /readyz                it can take events: store and broker answer
-//	GET /metrics               for Prometheus
-//	GET /api/v1/runs           ?project=&limit=; as `epochwatch runs --json`
-//	GET /api/v1/runs/{id}      ?project=; as `epochwatch runs show --json`
-//	GET /api/v1/runs/{id}/routing  ?project=; who would hear of its findings, and why
-//	GET /api/v1/alerts         ?project=&run=&limit=; messages with each attempt, and what was not told
-//	GET, POST /api/v1/silences       those that hold; one more: {matchers, author, comment, for}
-//	DELETE /api/v1/silences/{id}     ends one
-//	POST /api/v1/acknowledgements    {run, project, author} or {message, author}: somebody has seen it
-//	POST /api/v1/runs/{id}/commands
-//	                           ?project=; a control.Wish as JSON: approve, decline, set, revert
-//	                           or stop; answers with the command as the run's document has it
-//	GET /api/v1/quarantine     ?limit=; refused messages
-//
-// What lies under /api wants `Authorization: Bearer TOKEN`, the token of endpoint.json.
-// Errors are problem+json (RFC 9457).
+// What lies under /api wants `Authorization: Bearer TOKEN`, the token of endpoint.json, but
+// for that description. Errors are problem+json (RFC 9457).
 package web
 
 import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,56 +64,64 @@ type Options struct {
 // checkWait is how long readiness waits for each answer.
 const checkWait = 2 * time.Second
 
-type server struct {
-	o   Options
-	mux *http.ServeMux
-}
+type server struct{ o Options }
 
 // New returns the handler.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &server{o: o, mux: http.NewServeMux()}
-	s.get("/healthz", http.HandlerFunc(s.health))
-	s.get("/readyz", http.HandlerFunc(s.ready))
-	s.get("/metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
-	s.get("/api/v1/runs", s.guarded(s.runs))
-	s.get("/api/v1/runs/{id}", s.guarded(s.run))
-	s.get("/api/v1/runs/{id}/routing", s.guarded(s.routing))
-	s.get("/api/v1/alerts", s.guarded(s.alerts))
-	s.get("/api/v1/silences", s.guarded(s.silences))
-	s.mux.Handle("POST /api/v1/silences", s.guarded(s.silence))
-	s.mux.Handle("DELETE /api/v1/silences/{id}", s.guarded(s.endSilence))
-	s.post("/api/v1/acknowledgements", s.guarded(s.acknowledge))
-	if o.Actor != nil {
-		s.post("/api/v1/runs/{id}/commands", s.guarded(s.act))
+	s := &server{o: o}
+	mux := http.NewServeMux()
+	allow := map[string][]string{} // by path
+	for _, r := range s.routes() {
+		mux.Handle(r.method+" "+r.path, r.h)
+		allow[r.path] = append(allow[r.path], r.method)
+		if r.method == http.MethodGet { // the mux answers both with it
+			allow[r.path] = append(allow[r.path], http.MethodHead)
+		}
 	}
-	s.get("/api/v1/quarantine", s.guarded(s.quarantine))
-	s.get("/{$}", http.HandlerFunc(s.page))
-	s.get("/runs/{id}", http.HandlerFunc(s.page)) // where the links in messages lead
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	for path, methods := range allow {
+		methods := strings.Join(methods, ", ")
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", methods)
+			problem(w, http.StatusMethodNotAllowed, "this is asked for with "+methods)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, "there is nothing here; the API lies under /api/v1/")
 	})
-	return s.outer(s.mux)
+	return s.outer(mux)
 }
 
-// get registers a handler for GET and HEAD, and a refusal of every other method.
-func (s *server) get(path string, h http.Handler) {
-	s.mux.Handle("GET "+path, h)
-	s.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", "GET, HEAD")
-		problem(w, http.StatusMethodNotAllowed, "this can only be read, with GET")
-	})
+// route is one way in. openapi.json describes each; a test holds that.
+type route struct {
+	method, path string
+	h            http.Handler
 }
 
-// post registers a handler for POST, and a refusal of every other method.
-func (s *server) post(path string, h http.Handler) {
-	s.mux.Handle("POST "+path, h)
-	s.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", "POST")
-		problem(w, http.StatusMethodNotAllowed, "this is asked for with POST")
-	})
+func (s *server) routes() []route {
+	out := []route{
+		{http.MethodGet, "/healthz", http.HandlerFunc(s.health)},
+		{http.MethodGet, "/readyz", http.HandlerFunc(s.ready)},
+		{http.MethodGet, "/metrics", promhttp.HandlerFor(s.o.Gatherer, promhttp.HandlerOpts{})},
+		{http.MethodGet, "/api/v1/openapi.json", http.HandlerFunc(s.description)},
+		{http.MethodGet, "/api/v1/runs", s.guarded(s.runs)},
+		{http.MethodGet, "/api/v1/runs/{id}", s.guarded(s.run)},
+		{http.MethodGet, "/api/v1/runs/{id}/routing", s.guarded(s.routing)},
+		{http.MethodGet, "/api/v1/alerts", s.guarded(s.alerts)},
+		{http.MethodPost, "/api/v1/acknowledgements", s.guarded(s.acknowledge)},
+		{http.MethodGet, "/api/v1/silences", s.guarded(s.silences)},
+		{http.MethodPost, "/api/v1/silences", s.guarded(s.silence)},
+		{http.MethodDelete, "/api/v1/silences/{id}", s.guarded(s.endSilence)},
+		{http.MethodGet, "/api/v1/quarantine", s.guarded(s.quarantine)},
+		{http.MethodGet, "/{$}", http.HandlerFunc(s.page)},
+		{http.MethodGet, "/runs/{id}", http.HandlerFunc(s.page)}, // where the links in messages lead
+	}
+	if s.o.Actor != nil {
+		out = append(out, route{http.MethodPost, "/api/v1/runs/{id}/commands", s.guarded(s.act)})
+	}
+	return out
 }
 
 // outer is what holds for every answer.

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"net/url"
 	"strings"
 
 	slackapi "github.com/slack-go/slack"
@@ -29,7 +30,7 @@ const (
 )
 
 // blockMark begins the block_id by which a press is known for ours; what it is about
-// follows: project, run and kind.
+// follows: project, run, kind and receiver.
 const blockMark = "epochwatch"
 
 // maxPressed is how many commands get buttons: the newest.
@@ -40,8 +41,8 @@ func buttons(n notice.Notice) []slackapi.Block {
 	if n.Digest != nil || n.Event == store.MessageResolved || n.Event == store.MessageRunEnded {
 		return nil
 	}
-	id := strings.Join([]string{blockMark, n.Run.Project, n.Run.ID, string(n.Finding.Kind)}, "|")
-	if len(id) > 255 || strings.Count(id, "|") != 3 {
+	id := strings.Join([]string{blockMark, n.Run.Project, n.Run.ID, string(n.Finding.Kind), url.QueryEscape(n.Receiver)}, "|")
+	if len(id) > 255 || strings.Count(id, "|") != 4 {
 		return nil
 	}
 	var out []slackapi.BlockElement

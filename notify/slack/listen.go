@@ -50,9 +50,9 @@ func (e *RefusedError) Error() string { return e.Reason }
 type ListenOptions struct {
 	Token    secret.Value // xoxb-…: to answer
 	AppToken secret.Value // xapp-…, with connections:write
-	// Allow are the ids (U…) of those who may press. Empty: everybody who is a member of
-	// the channel that the message stands in.
-	Allow      []string
+	// Allow are the ids (U…) of those who may press, by the receiver of the message. A
+	// receiver without: everybody who is a member of the channel that it stands in.
+	Allow      map[string][]string
 	APIURL     string // of a stand-in; empty: Slack
 	HTTPClient *http.Client
 	Log        *slog.Logger

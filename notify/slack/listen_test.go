@@ -171,7 +171,7 @@ func TestMuting(t *testing.T) {
 func TestAStrangersPressIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, allow := range map[string][]string{"not in the channel": nil, "not in the list": {notifytest.SlackMember}} {
-		d := listening(t, func(o *slack.ListenOptions) { o.Allow = allow })
+		d := listening(t, func(o *slack.ListenOptions) { o.Allow = map[string][]string{"team": allow, "other": {"U0STRANGER"}} })
 		d.press(t, "U0STRANGER", "approve:"+d.command, d.command)
 		d.until(t, func() bool { return len(d.slack.Whispers()) == 1 })
 		require.Empty(t, d.daemon.said(), name)

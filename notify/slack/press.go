@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type press struct {
 	value   string
 	run     Run
 	kind    string
+	to      string // the receiver of the message
 	user    slackapi.User
 	channel string
 	message slackapi.Message
@@ -31,7 +33,11 @@ func pressesOf(cb slackapi.InteractionCallback) []press {
 	var out []press
 	for _, a := range cb.ActionCallback.BlockActions {
 		parts := strings.Split(a.BlockID, "|")
-		if len(parts) != 4 || parts[0] != blockMark {
+		if len(parts) != 5 || parts[0] != blockMark {
+			continue
+		}
+		to, err := url.QueryUnescape(parts[4])
+		if err != nil {
 			continue
 		}
 		what, _, _ := strings.Cut(a.ActionID, ":")
@@ -44,7 +50,7 @@ func pressesOf(cb slackapi.InteractionCallback) []press {
 			channel = cb.Container.ChannelID
 		}
 		out = append(out, press{
-			what: what, value: value, run: Run{Project: parts[1], ID: parts[2]}, kind: parts[3],
+			what: what, value: value, run: Run{Project: parts[1], ID: parts[2]}, kind: parts[3], to: to,
 			user: cb.User, channel: channel, message: cb.Message,
 		})
 	}
@@ -144,8 +150,8 @@ func byline(u slackapi.User) string {
 
 // may refuses the presses of strangers.
 func (l *listener) may(ctx context.Context, p press) error {
-	if len(l.o.Allow) > 0 {
-		if slices.Contains(l.o.Allow, p.user.ID) {
+	if allow := l.o.Allow[p.to]; len(allow) > 0 {
+		if slices.Contains(allow, p.user.ID) {
 			return nil
 		}
 		return &RefusedError{Reason: "you are not among those who may (allow in the daemon's config; your id is " + p.user.ID + ")"}
