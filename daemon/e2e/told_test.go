@@ -89,10 +89,11 @@ func TestTheDaemonIsKilledInADelivery(t *testing.T) {
 				{s.later, store.MessageUpdate, 2, 2},
 				{s.later, store.MessageResolved, 0, 0},
 			} {
-				kill, thenRestart := w.deadly()
+				kill, gone := w.deadly()
 				phase.at.set(w, s.moment, func(string) { kill() })
 				tr.shows(phase.heat, phase.load)
-				thenRestart()
+				gone()
+				w.start()
 				w.told("r", phase.event)
 			}
 			count.take(t, w, exactly(1), "r")
