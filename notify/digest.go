@@ -69,6 +69,8 @@ type digestBody struct {
 	Zone    string      `json:"zone"`
 	Ended   []digestRun `json:"ended"`
 	Running []digestRun `json:"running"`
+	// Together is set where it is about ends that came at once.
+	Together bool `json:"together,omitempty"`
 	// Before are runs whose end an earlier digest has told and that were heard of since.
 	Before []digestRun `json:"before,omitempty"`
 }
@@ -259,7 +261,7 @@ func (t *try) digest(ctx context.Context) (*notice.Digest, error) {
 	if err != nil {
 		zone = time.UTC
 	}
-	d := &notice.Digest{Name: b.Name, From: b.From, To: b.To, Zone: zone}
+	d := &notice.Digest{Name: b.Name, From: b.From, To: b.To, Zone: zone, Together: b.Together}
 	if d.Ended, err = t.digestRuns(ctx, b.Ended); err != nil {
 		return nil, err
 	}

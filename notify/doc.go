@@ -21,7 +21,8 @@
 // together, whatever group_by says: one message and its updates, a minute apart.
 //
 // The end of a run goes down the same routes, by itself, and waits for their times and for
-// silences in its job: [Notifier.Ended].
+// silences in its job: [Notifier.Ended]. More than ten that are to be told within a minute, or
+// when a night is over, are one message.
 //
 // A digest is told by a schedule, and what it covers is stored with its message when it is due:
 // LookDigests.

@@ -41,6 +41,10 @@ func endOf(run store.Run, state store.State) subject {
 // endBody is what the message about an end holds: the run may have begun again, or ended
 // otherwise, when it is sent.
 type endBody struct {
+	Project  string      `json:"project"`
+	Run      string      `json:"run"`
+	Name     string      `json:"name,omitempty"`
+	Tags     []string    `json:"tags,omitempty"`
 	State    store.State `json:"state"`
 	Reason   string      `json:"reason,omitempty"`
 	EndedAt  *time.Time  `json:"ended_at,omitempty"`
@@ -52,7 +56,9 @@ type endBody struct {
 // gives the same ids, so a run that is lost twice in one attempt is told of once. It has no
 // side effects.
 func (n *Notifier) Ended(run store.Run, now time.Time) []store.Message {
-	body, _ := json.Marshal(endBody{run.State, run.EndReason, run.EndedAt, run.Attempts}) // of such a type it cannot fail
+	body, _ := json.Marshal(endBody{ // of such a type it cannot fail
+		run.Project, run.ID, run.Name, run.Tags, run.State, run.EndReason, run.EndedAt, run.Attempts,
+	})
 	var out []store.Message
 	var told []string
 	for _, r := range n.routesOf(endOf(run, run.State)) {
@@ -79,41 +85,46 @@ func (n *Notifier) asks(receiver string, state store.State) bool {
 }
 
 // ended has the message speak of the run as it ended, and says what keeps it from being told
-// now: a *store.NotYetError, on record with the message.
-func (t *try) ended(ctx context.Context) error {
+// now: a *store.NotYetError, on record with the message. It returns true when there is no
+// more to do: the end is told together with others.
+func (t *try) ended(ctx context.Context) (done bool, err error) {
 	m := t.d.Message
 	if m.Event != store.MessageRunEnded {
-		return nil
+		return false, nil
 	}
 	if m.Body != "" {
 		var end endBody
 		if err := json.Unmarshal([]byte(m.Body), &end); err != nil {
-			return t.failed(ctx, &store.PermanentError{Err: fmt.Errorf("what end message %s is about cannot be read: %w", m.ID, err)})
+			return true, t.failed(ctx, &store.PermanentError{Err: fmt.Errorf("what end message %s is about cannot be read: %w", m.ID, err)})
 		}
 		if end.State == store.StateLost && t.d.Run.State != store.StateLost {
-			return t.failed(ctx, &store.PermanentError{Err: errors.New("not told: the run was heard of again")})
+			return true, t.failed(ctx, &store.PermanentError{Err: errors.New("not told: the run was heard of again")})
 		}
 		t.d.Run.State, t.d.Run.EndReason, t.d.Run.EndedAt, t.d.Run.Attempts = end.State, end.Reason, end.EndedAt, end.Attempts
 	}
 	if m.State != store.MessageQueued {
-		return nil // it may be there already, and is seen through
+		return false, nil // it may be there already, and is seen through
 	}
 	now := t.n.o.Now()
 	silences, err := t.st.ListSilences(ctx, now)
 	if err != nil {
-		return fmt.Errorf("read the silences: %w", err)
+		return false, fmt.Errorf("read the silences: %w", err)
 	}
-	h := holder{n: t.n, now: now, silences: silences}
-	held := h.ofEnd(m.Receiver, endOf(t.d.Run, t.d.Run.State))
-	if held.why == "" {
-		return nil
+	h := &holder{n: t.n, now: now, silences: silences}
+	if held := h.ofEnd(m.Receiver, endOf(t.d.Run, t.d.Run.State)); held.why != "" {
+		return false, t.waits(ctx, held.until.Sub(now), held.why)
 	}
-	if m.LastError != held.why {
-		if err := t.record(ctx, store.Delivery{State: store.MessageQueued, Error: held.why}); err != nil {
+	return t.together(ctx, h)
+}
+
+// waits has the queue call again, with the reason on record.
+func (t *try) waits(ctx context.Context, after time.Duration, why string) error {
+	if t.d.Message.LastError != why {
+		if err := t.record(ctx, store.Delivery{State: store.MessageQueued, Error: why}); err != nil {
 			return err
 		}
 	}
-	return &store.NotYetError{After: held.until.Sub(now), Why: held.why}
+	return &store.NotYetError{After: after, Why: why}
 }
 
 // ofEnd returns what keeps the end of a run from being told to a receiver.

@@ -35,6 +35,10 @@ type Messages interface {
 	ListCommands(ctx context.Context, runPK int64) ([]store.Command, error)
 	// The end of a run waits until no silence holds; other messages say which one does.
 	ListSilences(ctx context.Context, after time.Time) ([]store.Silence, error)
+	// Many ends are one message.
+	ListEnds(ctx context.Context, receiver, channel string, since time.Time, limit int) ([]store.Message, error)
+	ListEpochs(ctx context.Context, runPK int64) ([]store.Epoch, error)
+	Ingest(ctx context.Context, fn func(store.Tx) error) error
 }
 
 // Handler returns what works the jobs of kind store.JobSendMessage: one try at one message.
@@ -84,7 +88,7 @@ func (t *try) run(ctx context.Context) error {
 		}
 		return t.failed(ctx, err)
 	}
-	if err := t.ended(ctx); err != nil {
+	if done, err := t.ended(ctx); done || err != nil {
 		return err
 	}
 	about := t.notice(told)

@@ -170,6 +170,12 @@ func digest(d Digest) Story {
 	}
 	s := Story{Mood: "info", Severity: "info", Look: "epochwatch runs"}
 	s.Title = fmt.Sprintf("%s ended, %d without trouble; %d training", count(len(d.Ended), "run"), healthy, len(d.Running))
+	if d.Together {
+		s.Title = fmt.Sprintf("%s ended, %d without trouble", count(len(d.Ended), "run"), healthy)
+		if slices.ContainsFunc(d.Ended, func(r DigestRun) bool { return r.Run.State == store.StateFailed || r.Run.State == store.StateLost }) {
+			s.Mood, s.Severity = "warning", "warning"
+		}
+	}
 	if len(d.Ended) == 0 && len(d.Running) == 0 {
 		s.Title = "nothing was trained"
 	}

@@ -78,6 +78,7 @@ type Digest struct {
 	Name     string // of the digest in the config
 	From, To time.Time
 	Zone     *time.Location // what times are to be written in; nil: UTC
+	Together bool           // it tells of ends that came at once, and of nothing else
 	// Ended are the runs that ended in that time, newest first; Running those that train.
 	Ended, Running []DigestRun
 }

@@ -217,6 +217,10 @@ const (
 	qSilences query = `SELECT ` + silenceColumns + ` FROM silence WHERE ends_at > $1 ORDER BY pk`
 	qRecent   query = `SELECT ` + messageColumns + ` FROM message WHERE $1 = 0 OR run_pk = $1 OR id IN (
 		SELECT message_id FROM message_finding WHERE run_pk = $1) ORDER BY pk DESC LIMIT $2`
+	qEnds query = `SELECT ` + messageColumns + ` FROM message WHERE pk IN (
+		SELECT pk FROM message WHERE state = 'queued' AND event = 'run_ended' AND receiver = $1 AND channel = $2
+		UNION SELECT pk FROM message WHERE created_at >= $3 AND event = 'run_ended' AND receiver = $1 AND channel = $2)
+		ORDER BY pk LIMIT $4`
 	qDeliveries query = `SELECT message_id, at, state, error, reference FROM delivery WHERE message_id = $1 ORDER BY pk`
 	qWaiting    query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE told = '' AND ($1 = 0 OR run_pk = $1)
 		ORDER BY joined_at DESC LIMIT $2`

@@ -83,6 +83,11 @@ func (s *Store) ListRecentMessages(ctx context.Context, runPK int64, limit int) 
 	return named(list(ctx, s.read, qRecent, scanMessage, runPK, limit))("list messages")
 }
 
+// ListEnds is store.Store's.
+func (s *Store) ListEnds(ctx context.Context, receiver, channel string, since time.Time, limit int) ([]store.Message, error) {
+	return named(list(ctx, s.read, qEnds, scanMessage, receiver, channel, timeText(since), limit))("list messages about ends")
+}
+
 // ListDeliveries is store.Store's.
 func (s *Store) ListDeliveries(ctx context.Context, messageID string) ([]store.Delivery, error) {
 	return named(list(ctx, s.read, qDeliveries, scanDelivery, messageID))("list the attempts at a message")

@@ -65,6 +65,9 @@ type Store interface {
 	ListSilences(ctx context.Context, after time.Time) ([]Silence, error)
 	// ListRecentMessages returns the messages of a run, or of all for 0, newest first.
 	ListRecentMessages(ctx context.Context, runPK int64, limit int) ([]Message, error)
+	// ListEnds returns messages about ends of runs to a channel of a receiver, oldest first:
+	// those that are queued, and those made since a time.
+	ListEnds(ctx context.Context, receiver, channel string, since time.Time, limit int) ([]Message, error)
 	// ListDeliveries returns the attempts at a message, oldest first.
 	ListDeliveries(ctx context.Context, messageID string) ([]Delivery, error)
 	// ListWaiting returns findings that are in a group and were not told, of a run or of

@@ -217,3 +217,40 @@ func testFiring(t *testing.T, s store.Store) {
 		return err
 	}))
 }
+
+func testEnds(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	end := func(id, receiver, channel string, event store.MessageEvent, created time.Duration) store.Message {
+		return store.Message{ID: id, Receiver: receiver, Channel: channel, Event: event, State: store.MessageQueued, CreatedAt: at(created), Body: id}
+	}
+	write(t, s, store.RunKey{Project: "p", ID: "a"}, func(r store.RunState) store.Changes {
+		all := []store.Message{
+			end("old and sent", "team", "slack", store.MessageRunEnded, 0),
+			end("old and queued", "team", "slack", store.MessageRunEnded, 0),
+			end("of another receiver", "other", "slack", store.MessageRunEnded, time.Hour),
+			end("to another channel", "team", "email", store.MessageRunEnded, time.Hour),
+			end("of another kind", "team", "slack", store.MessageDigest, time.Hour),
+			end("new and sent", "team", "slack", store.MessageRunEnded, time.Hour),
+			end("new and queued", "team", "slack", store.MessageRunEnded, 2*time.Hour),
+		}
+		for i := range all {
+			all[i].RunPK = r.Run.PK
+		}
+		return store.Changes{Messages: all}
+	})
+	for _, id := range []string{"old and sent", "new and sent"} {
+		require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: id, At: at(time.Hour), State: store.MessageSent}))
+	}
+	ids := func(since time.Duration, limit int) (out []string) {
+		got, err := s.ListEnds(ctx, "team", "slack", at(since), limit)
+		require.NoError(t, err)
+		for _, m := range got {
+			require.Equal(t, m.ID, m.Body)
+			out = append(out, m.ID)
+		}
+		return out
+	}
+	require.Equal(t, []string{"old and queued", "new and sent", "new and queued"}, ids(time.Hour, 10))
+	require.Equal(t, []string{"old and queued", "new and sent"}, ids(time.Hour, 2))
+	require.Equal(t, []string{"old and queued", "new and queued"}, ids(3*time.Hour, 10))
+}

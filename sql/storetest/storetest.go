@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"ProblemsAreSeenAndHaveNews":      testAcknowledgements,
 		"WhatWasNotToldIsListed":          testWaiting,
 		"WhatFiresOfRunsThatTrain":        testFiring,
+		"EndsThatWaitAreListed":           testEnds,
 		"UpkeepForgetsOldRefusals":        testUpkeep,
 		"AJobIsWorkedOnce":                testJobOnce,
 		"AFailedJobIsTriedAgain":          testJobRetry,
