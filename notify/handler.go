@@ -16,9 +16,12 @@ import (
 // the service has said must not be lost then.
 const recordTimeout = 5 * time.Second
 
-// afterFiring is when a resolution comes back, at the earliest, while the message before it
-// is on its way.
-const afterFiring = 2 * time.Second
+// afterFiring is when a resolution comes back while the message before it is on its way,
+// longestAfterFiring when it has done so for long.
+const (
+	afterFiring        = 2 * time.Second
+	longestAfterFiring = time.Minute
+)
 
 // maxAge is when a message is given up whatever its tries: a service that asks for pauses
 // for a day is not going to take it, and nobody wants to read it then. The end of a run may
@@ -83,7 +86,7 @@ func (t *try) run(ctx context.Context) error {
 	}
 	told, err := t.before(ctx)
 	if err != nil {
-		if _, ok := errors.AsType[*store.RetryAfterError](err); ok {
+		if _, ok := errors.AsType[*store.NotYetError](err); ok {
 			return err
 		}
 		return t.failed(ctx, err)
@@ -149,10 +152,10 @@ func (t *try) before(ctx context.Context) (string, error) {
 		}
 		return "", nil // what is new is told by itself
 	}
-	if t.lastTry() {
-		return "", &store.PermanentError{Err: errors.New("not told: the message about the finding itself is still on its way")}
-	}
-	return "", t.later(afterFiring, errors.New("the message about the finding itself is still on its way"))
+	// That is no try at this one: were it counted as such, the back-off would have a resolution
+	// come minutes after a firing that was tried a few times.
+	wait := min(max(afterFiring, t.n.o.Now().Sub(m.CreatedAt)/8), longestAfterFiring)
+	return "", &store.NotYetError{After: wait, Why: "the message about the finding itself is still on its way"}
 }
 
 // send hands the message over, within a turn of the gate, and records what came of it.
