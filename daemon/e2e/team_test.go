@@ -41,6 +41,8 @@ type team struct {
 	hook  *notifytest.Webhook
 	d     *daemon
 	kills int
+	// patience bounds the wait for a message.
+	patience time.Duration
 }
 
 // newTeam starts the three services; more stands behind the receiver in the config. The
@@ -49,7 +51,7 @@ func newTeam(t *testing.T, bin, more string, args ...string) *team {
 	t.Helper()
 	w := &team{
 		t: t, bin: bin, dir: t.TempDir(), slack: notifytest.NewSlack(t),
-		mail: notifytest.NewMailServer(t, notifytest.MailOptions{}), hook: notifytest.NewWebhook(t),
+		mail: notifytest.NewMailServer(t, notifytest.MailOptions{}), hook: notifytest.NewWebhook(t), patience: patience,
 	}
 	w.args = append([]string{"--config", w.configure(more)}, args...)
 	return w
@@ -143,7 +145,7 @@ func (w *team) alerts(run, what string, ok func(report.AlertList) bool) report.A
 			w.t.Logf("at the end: %v %+v\n%s", err, list, w.d.log)
 		}
 	}()
-	until(w.t, run+": "+what, func() bool {
+	within(w.t, w.patience, run+": "+what, func() bool {
 		list = report.AlertList{}
 		err = w.get("/api/v1/alerts?limit=500&run="+run, &list)
 		return err == nil && ok(list)

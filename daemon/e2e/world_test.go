@@ -162,6 +162,12 @@ func (d *daemon) stop(t *testing.T) {
 // until polls what happens in another process, where there is no signal to wait for.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
+	within(t, patience, what, ok)
+}
+
+// within is until with a patience of its own.
+func within(t *testing.T, patience time.Duration, what string, ok func() bool) {
+	t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
