@@ -7,7 +7,6 @@ import (
 
 	"github.com/epochwatch/epochwatch/daemon/control"
 	"github.com/epochwatch/epochwatch/ingest"
-	"github.com/epochwatch/epochwatch/ingest/contract"
 )
 
 // Actor does what a person asks of a run. Act returns what became of the command, which
@@ -23,9 +22,8 @@ func (s *server) act(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	id := r.PathValue("id")
-	if !contract.ValidName(id) {
-		problem(w, http.StatusBadRequest, "a run's id has 1 to 64 letters, digits, - and _")
+	id, ok := runID(w, r.PathValue("id"))
+	if !ok {
 		return
 	}
 	var wish control.Wish

@@ -79,9 +79,10 @@ func (s *server) alerts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	run := q.Get("run")
-	if run != "" && !contract.ValidName(run) {
-		problem(w, http.StatusBadRequest, "a run's id has 1 to 64 letters, digits, - and _")
-		return
+	if run != "" {
+		if _, ok := runID(w, run); !ok {
+			return
+		}
 	}
 	v, err := s.o.Reader.Alerts(r.Context(), project, run, limit)
 	s.reply(w, r, v, err)
@@ -92,7 +93,11 @@ func (s *server) routing(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	v, err := s.o.Reader.Routing(r.Context(), project, r.PathValue("id"))
+	id, ok := runID(w, r.PathValue("id"))
+	if !ok {
+		return
+	}
+	v, err := s.o.Reader.Routing(r.Context(), project, id)
 	s.reply(w, r, v, err)
 }
 

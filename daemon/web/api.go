@@ -28,9 +28,8 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	id := r.PathValue("id")
-	if !contract.ValidName(id) {
-		problem(w, http.StatusBadRequest, "a run's id has 1 to 64 letters, digits, - and _")
+	id, ok := runID(w, r.PathValue("id"))
+	if !ok {
 		return
 	}
 	v, err := s.o.Reader.Run(r.Context(), project, id)
@@ -44,6 +43,15 @@ func (s *server) quarantine(w http.ResponseWriter, r *http.Request) {
 	}
 	v, err := s.o.Reader.Quarantine(r.Context(), limit)
 	s.reply(w, r, v, err)
+}
+
+// runID refuses what no run's id can be.
+func runID(w http.ResponseWriter, id string) (string, bool) {
+	if !contract.ValidName(id) {
+		problem(w, http.StatusBadRequest, "a run's id has 1 to 64 letters, digits, - and _")
+		return "", false
+	}
+	return id, true
 }
 
 // query reads project and limit, and refuses what they cannot be.

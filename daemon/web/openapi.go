@@ -5,12 +5,12 @@ import (
 	"net/http"
 )
 
-// openAPI describes the API: OpenAPI 3.0.
+// openAPI describes the API: OpenAPI 3.1.
 //
 //go:embed openapi.json
 var openAPI []byte
 
-// OpenAPI returns the description of the API, OpenAPI 3.0 as JSON.
+// OpenAPI returns the description of the API, OpenAPI 3.1 as JSON.
 func OpenAPI() []byte { return openAPI }
 
 func (s *server) description(w http.ResponseWriter, _ *http.Request) {
