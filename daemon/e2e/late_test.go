@@ -95,3 +95,34 @@ func state(l report.AlertList, receiver, channel string) store.MessageState {
 	}
 	return ""
 }
+
+// TestAnIncomingWebhookTellsTwiceInTheWorstCase counts what is promised of a service that has
+// no key to know a message by and cannot be asked: the one that it had when the daemon was
+// killed is sent again, and no other.
+func TestAnIncomingWebhookTellsTwiceInTheWorstCase(t *testing.T) {
+	t.Parallel()
+	w := newTeam(t, binary, "")
+	w.configure("  - name: plain\n    slack: {webhook_url: \"" + w.slack.WebhookURL() + "\"}\nroute: {receiver: plain, group_wait: 100ms, group_interval: 100ms}\n" + twoRules)
+	w.start()
+	kill, gone := w.deadly()
+	w.slack.Trap("/services/", notifytest.Worked, func(string) { kill() })
+	tr := newTrainer(t, w.dir, "r")
+	tr.started()
+	tr.shows(2, 0)
+	gone()
+	w.start()
+	sent := func(event store.MessageEvent) {
+		w.alerts("r", string(event), func(l report.AlertList) bool {
+			return slices.ContainsFunc(l.Messages, func(m report.Alert) bool { return m.Event == event && m.State == store.MessageSent })
+		})
+	}
+	sent(store.MessageFiring)
+	tr.shows(0, 0)
+	sent(store.MessageResolved)
+	got := w.slack.Messages()
+	require.Len(t, got, 3, "%s", w.d.log)
+	require.Equal(t, got[0].Text, got[1].Text)
+	require.NotEqual(t, got[1].Text, got[2].Text)
+	t.Logf("%d kill, 2 messages: %d arrived, one of them twice", w.kills, len(got))
+	w.d.stop(t)
+}
