@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "oneline": oneLineOf, "ready": ready, "publish": publish, "until": until, "taken": taken, "gone": gone, "nosecret": noSecret, "terminate": terminate, "spoolfor": spoolFor, "tokenof": tokenOf,
+			"code": code, "oneline": oneLineOf, "ready": ready, "publish": publish, "until": until, "taken": taken, "gone": gone, "nosecret": noSecret, "terminate": terminate, "spoolfor": spoolFor, "tokenof": tokenOf, "leaky": leaky,
 		},
 	})
 }
