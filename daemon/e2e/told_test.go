@@ -75,31 +75,44 @@ func TestTheDaemonIsKilledInADelivery(t *testing.T) {
 	for _, s := range steps(thorough()) {
 		t.Run(fmt.Sprintf("%s, then %s, %s", s.firing.name, s.later.name, s.moment), func(t *testing.T) {
 			t.Parallel()
-			w := newTeam(t, binary, grouped("200ms", "200ms"))
-			w.start()
-			tr := newTrainer(t, w.dir, "r")
-			tr.started()
-			tr.shows(0, 0)
-			for _, phase := range []struct {
-				at         service
-				event      store.MessageEvent
-				heat, load float64
-			}{
-				{s.firing, store.MessageFiring, 2, 0},
-				{s.later, store.MessageUpdate, 2, 2},
-				{s.later, store.MessageResolved, 0, 0},
-			} {
-				kill, gone := w.deadly()
-				phase.at.set(w, s.moment, func(string) { kill() })
-				tr.shows(phase.heat, phase.load)
-				gone()
-				w.start()
-				w.told("r", phase.event)
-			}
-			count.take(t, w, exactly(1), "r")
-			w.d.stop(t)
+			cutOff(t, count, s, newTeam(t, binary, grouped("200ms", "200ms")))
 		})
 	}
+	t.Run("on Postgres", func(t *testing.T) {
+		t.Parallel()
+		if !thorough() {
+			t.Skip("waits for minutes: EPOCHWATCH_KILLS above 5")
+		}
+		w := newTeam(t, binary, grouped("200ms", "200ms"), "--store", pgtest.New(t))
+		w.patience = 3 * time.Minute // the queue first makes sure that the worker is gone
+		cutOff(t, count, step{post, edit, notifytest.Worked}, w)
+	})
+}
+
+func cutOff(t *testing.T, count *count, s step, w *team) {
+	t.Helper()
+	w.start()
+	tr := newTrainer(t, w.dir, "r")
+	tr.started()
+	tr.shows(0, 0)
+	for _, phase := range []struct {
+		at         service
+		event      store.MessageEvent
+		heat, load float64
+	}{
+		{s.firing, store.MessageFiring, 2, 0},
+		{s.later, store.MessageUpdate, 2, 2},
+		{s.later, store.MessageResolved, 0, 0},
+	} {
+		kill, gone := w.deadly()
+		phase.at.set(w, s.moment, func(string) { kill() })
+		tr.shows(phase.heat, phase.load)
+		gone()
+		w.start()
+		w.told("r", phase.event)
+	}
+	count.take(t, w, exactly(1), "r")
+	w.d.stop(t)
 }
 
 // TestTheDaemonIsKilledBeforeADelivery kills the daemon when a finding is on record and its group is
