@@ -6,7 +6,16 @@ import pathlib
 import re
 import sys
 
-MAILS = ["symptoms", "sweep", "answered", "resolved", "digest"]
+# Columns of mails: a frame's scheme is what the mail sees as the reader's.
+MAILS = [
+    ["sweep"],
+    ["answered", "run_lost"],
+    ["resolved", "answered dark"],
+    ["digest", "run_lost dark"],
+    ["sweep dark"],
+]
+# The page says how high it is, so that the picture can be.
+MEASURE = "<script>onload=()=>{document.documentElement.dataset.height=document.body.scrollHeight}</script>"
 work = pathlib.Path(sys.argv[1])
 slack = pathlib.Path("notify/slack/testdata")
 
@@ -71,12 +80,19 @@ def shortened(value: object) -> object:
         return {k: shortened(v) for k, v in value.items()}
     if isinstance(value, list):
         return [shortened(v) for v in value]
-    return value[:60] + "…" if isinstance(value, str) and len(value) > 61 else value
+    return value[:30] + "…" if isinstance(value, str) and len(value) > 37 else value  # an id stays whole
 
 
-frames = "".join(f'<iframe src="{k}.html" width=368 height=1150></iframe>' for k in MAILS)
-(work / "mails.html").write_text(f"<style>body{{margin:0;background:#888;display:flex;gap:10px}}iframe{{border:0}}</style>{frames}")
 
+
+def mail(name: str) -> str:
+    """A mail in a frame as high as it is: nothing is cut off."""
+    kind, _, scheme = name.partition(" ")
+    whole = "this.height=this.contentDocument.documentElement.scrollHeight"
+    return f'<iframe src="{kind}.html" width=364 height=100 style="color-scheme:{scheme or "light"}" onload="{whole}"></iframe>'
+
+
+mails = "".join("<div class=column>" + "".join(map(mail, c)) + "</div>" for c in MAILS)
 cards = "".join([
     card("asked", "rising_loss"), card("approved", "answered", "approved_thread"), card("resolved", "resolved"),
     card("sweep", "sweep"), "<div>" + card("run_lost", "run_lost") + card("digest", "digest") + "</div>",
@@ -86,11 +102,11 @@ log = (pathlib.Path("notify/logline/testdata") / "rising_loss.txt").read_text()
 (work / "sheet.html").write_text(f"""<meta charset=utf-8><style>
 body{{margin:0;background:#fff;font:14px/1.45 Lato,Helvetica,Arial,sans-serif;color:#1d1c1d}}
 h2{{margin:14px 12px 8px}} .row{{display:flex;gap:10px;align-items:flex-start;padding:0 6px}} .card{{width:364px;border:1px solid #ddd;border-radius:8px;padding:4px 12px;margin-bottom:10px;box-sizing:border-box;overflow-wrap:anywhere}}
-.thread{{width:364px;box-sizing:border-box;padding-left:16px;border-left:3px solid #ddd;margin-left:12px;font-size:13px;overflow-wrap:anywhere}}
+.thread{{width:352px;box-sizing:border-box;padding-left:16px;border-left:3px solid #ddd;margin:0 0 10px 12px;font-size:13px;overflow-wrap:anywhere}}
 .card img{{width:100%}} code{{font-size:12px;color:#c01343;background:#f6f6f6}} .card pre{{font-size:11px;background:#f6f6f6;border:1px solid #ddd;padding:6px;overflow:hidden}}
-.fields{{display:grid;grid-template-columns:1fr 1fr;gap:8px}} p{{margin:8px 0}} .small{{font-size:12px;color:#616061}}
+.column{{width:364px}} iframe{{border:1px solid #ddd;box-sizing:border-box;display:block;margin-bottom:10px}} .fields{{display:grid;grid-template-columns:1fr 1fr;gap:8px}} p{{margin:8px 0}} .small{{font-size:12px;color:#616061}}
 .button{{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:4px 10px;margin:2px 6px 6px 0;font-weight:700}} .primary{{background:#007a5a;color:#fff}} .danger{{color:#c01343}}
-.json{{columns:3;font:12px/1.4 monospace;background:#f6f8fa;padding:12px;margin:0;flex:1;white-space:pre-wrap}} .terminal{{font:13px/1.4 monospace;background:#16191d;color:#d6dbe1;padding:12px;margin:0;white-space:pre}}
+.json{{columns:3;font:11.5px/1.4 monospace;background:#f6f8fa;padding:12px;margin:0;flex:1;white-space:pre-wrap}} .terminal{{font:13px/1.4 monospace;background:#16191d;color:#d6dbe1;padding:12px;margin:0;white-space:pre}}
 </style><h2>Slack, laid out from the blocks as they are sent: a question, its answer with the thread, its end; a sweep; a run that died; a digest</h2><div class=row>{cards}</div>
-<h2>Mail, light and dark, 368 pixels wide</h2><img src="mail1.png" width=1880><img src="mail0.png" width=1880>
-<h2>Webhook (long texts cut), and the log at a terminal</h2><div class=row><pre class=json>{html.escape(payload)}</pre><pre class=terminal>{html.escape(log)}</pre></div>""")
+<h2>Mail as wide as a phone, light and dark: a sweep, a question that was answered, its end, a run that died, a digest</h2><div class=row>{mails}</div>
+<h2>Webhook (long texts cut), and the log at a terminal</h2><div class=row><pre class=json>{html.escape(payload)}</pre><pre class=terminal>{html.escape(log)}</pre></div>{MEASURE}""")
