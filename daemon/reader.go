@@ -60,7 +60,7 @@ func (r Reader) Silences(ctx context.Context) (any, error) {
 
 // Silence stores a silence and returns a report.SilenceList of it alone.
 func (r Reader) Silence(ctx context.Context, w web.WantedSilence) (any, error) {
-	now := time.Now()
+	now := time.Now().Truncate(time.Microsecond) // as it is kept
 	if r.Notifier != nil {
 		now = now.In(r.Notifier.Zone())
 	}

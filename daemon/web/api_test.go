@@ -145,6 +145,7 @@ func TestASilenceComesAndGoes(t *testing.T) {
 	require.Equal(t, `<b> & "c"`, one.Comment)
 	w.do(t, http.MethodGet, "/api/v1/silences", "").into(t, &all)
 	require.Len(t, all.Silences, 2)
+	require.Contains(t, all.Silences, one, "what was answered is what is kept")
 
 	var r report.Routing
 	w.do(t, http.MethodGet, "/api/v1/runs/full/routing", "").into(t, &r)

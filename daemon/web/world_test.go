@@ -59,6 +59,11 @@ func newWorld(t testing.TB) *world {
 	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	return newWorldOn(t, st)
+}
+
+func newWorldOn(t testing.TB, st store.Store) *world {
+	t.Helper()
 	w := &world{st: st, docs: description(t), log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var c notify.Config
