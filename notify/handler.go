@@ -16,11 +16,11 @@ import (
 // the service has said must not be lost then.
 const recordTimeout = 5 * time.Second
 
-// afterFiring is when a resolution comes back while the message before it is on its way,
-// longestAfterFiring when it has done so for long.
+// afterFiring is when a resolution comes back while the message before it is on its way;
+// longestAway is when a message comes back that has waited for long.
 const (
-	afterFiring        = 2 * time.Second
-	longestAfterFiring = time.Minute
+	afterFiring = 2 * time.Second
+	longestAway = time.Minute
 )
 
 // maxAge is when a message is given up whatever its tries: a service that asks for pauses
@@ -106,7 +106,7 @@ func (t *try) run(ctx context.Context) error {
 	}
 	if wait := l.gate.enter(ctx, t.lastTry()); wait > 0 {
 		t.n.o.Metrics.count(m.Channel, resultPostponed)
-		return t.later(wait, fmt.Errorf("%s of %s is busy or rests", m.Channel, m.Receiver))
+		return t.notYet(wait, m.Channel+" of "+m.Receiver+" is busy or rests")
 	}
 	return t.send(ctx, l, about)
 }
@@ -114,13 +114,13 @@ func (t *try) run(ctx context.Context) error {
 // lastTry reports whether the queue will not call again.
 func (t *try) lastTry() bool { return t.job.MaxAttempts > 0 && t.job.Attempt >= t.job.MaxAttempts }
 
-// later sends a message back to the queue that was not tried. The queue may count that as a
-// try all the same, so the time it stays away grows as the queue's own back-off does: the
-// fourth power of the attempt in seconds, give or take a tenth.
-func (t *try) later(wait time.Duration, err error) error {
-	n := float64(min(max(t.job.Attempt, 1), 12))
-	backOff := time.Duration(n * n * n * n * (0.9 + 0.2*rand.Float64()) * float64(time.Second))
-	return &store.RetryAfterError{After: max(wait, backOff), Err: err}
+// notYet sends a message back to the queue that was not tried: were that counted as a try, the
+// back-off would have a message come minutes after others had their turns. It stays away for
+// at least a time, and the longer the older it is, up to a minute; not all come back at once.
+func (t *try) notYet(wait time.Duration, why string) error {
+	age := t.n.o.Now().Sub(t.d.Message.CreatedAt)
+	wait = max(wait, min(age/8, longestAway))
+	return &store.NotYetError{After: wait + time.Duration(rand.Int64N(int64(wait/4)+1)), Why: why}
 }
 
 // before returns what the service calls the message that this one goes on from.
@@ -152,10 +152,7 @@ func (t *try) before(ctx context.Context) (string, error) {
 		}
 		return "", nil // what is new is told by itself
 	}
-	// That is no try at this one: were it counted as such, the back-off would have a resolution
-	// come minutes after a firing that was tried a few times.
-	wait := min(max(afterFiring, t.n.o.Now().Sub(m.CreatedAt)/8), longestAfterFiring)
-	return "", &store.NotYetError{After: wait, Why: "the message about the finding itself is still on its way"}
+	return "", t.notYet(afterFiring, "the message about the finding itself is still on its way")
 }
 
 // send hands the message over, within a turn of the gate, and records what came of it.

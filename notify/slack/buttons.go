@@ -60,7 +60,7 @@ func buttons(n notice.Notice) []slackapi.Block {
 			add(pressApprove, c.ID, notice.Shorten("Approve: "+words(c), 75), slackapi.StylePrimary)
 			add(pressDecline, c.ID, "Decline", slackapi.StyleDefault)
 		case c.State == store.CommandApplied && c.Kind != contract.KindStop && c.Kind != contract.KindRevert && running:
-			add(pressRevert, c.ID, notice.Shorten("Take back: "+words(c), 75), slackapi.StyleDefault)
+			add(pressRevert, c.ID, notice.Shorten("Take back "+change(c), 75), slackapi.StyleDefault)
 		}
 	}
 	if running && n.Run.Started != nil && n.Run.Started.Control.Mode != "" && n.Run.Started.Control.Mode != contract.ModeOff {
@@ -78,6 +78,18 @@ func buttons(n notice.Notice) []slackapi.Block {
 		option(muteRunHour, "Mute this run for an hour"), option(muteRunMorning, "Mute this run until morning"),
 		option(muteKindHour, "Mute this kind for an hour"), option(muteKindMorning, "Mute this kind until morning")))
 	return []slackapi.Block{slackapi.NewActionBlock(id, out...)}
+}
+
+// change names what was done on a button.
+func change(c store.Command) string {
+	to := ""
+	if c.Wanted != nil {
+		to = " to " + notice.Rate(float64(*c.Wanted))
+	}
+	if c.Kind == contract.KindRollback {
+		return "the way back and the cut" + to
+	}
+	return "the cut" + to
 }
 
 // words name a change on a button.
