@@ -35,9 +35,6 @@ type answers struct {
 var _ slack.Daemon = answers{}
 
 func (a answers) ask(ctx context.Context, run slack.Run, action, command, by string) error {
-	if run.ID == notify.SpecimenRun {
-		return &slack.RefusedError{Reason: "this is a specimen, and its buttons are heard"}
-	}
 	if a.do == nil {
 		return &slack.RefusedError{Reason: "this daemon takes no such wishes"}
 	}
@@ -90,7 +87,7 @@ func (a answers) Acknowledge(ctx context.Context, message, by string) error {
 	case err != nil:
 		return err
 	case n == 0:
-		return &slack.RefusedError{Reason: "it is over by now"}
+		return &slack.RefusedError{Reason: "it is over by now, or a specimen"}
 	}
 	a.noted()
 	return nil
@@ -103,6 +100,9 @@ func (r *running) answers() answers {
 // wish asks a run for something in a person's name.
 func (r *running) wish(ctx context.Context, project, run, action, command, by string) error {
 	_, err := r.actor.Act(ctx, project, run, control.Wish{Action: control.Action(action), Command: command, By: by})
+	if run == notify.SpecimenRun && errors.Is(err, store.ErrNotFound) { // somebody may have named a run so
+		return &slack.RefusedError{Reason: "this is a specimen, and its buttons are heard"}
+	}
 	return refusal(err)
 }
 

@@ -213,11 +213,10 @@ func (t *try) notice(told string) notice.Notice {
 		news = newsOf(m.Body)
 	}
 	return notice.Notice{
-		News: news,
-		ID:   m.ID, Event: m.Event, Receiver: m.Receiver, CreatedAt: m.CreatedAt, Told: told,
+		ID: m.ID, Event: m.Event, Receiver: m.Receiver, CreatedAt: m.CreatedAt, Told: told,
 		Again: m.State != store.MessageQueued, Repeat: m.Repeated, Symptoms: symptoms, Others: others,
 		Run: t.d.Run, Finding: t.d.Finding, Commands: t.d.Commands, Epochs: t.d.Epochs,
-		Link: t.n.link(t.d.Run), Acknowledged: t.d.Acknowledged, Zone: t.n.zone,
+		Link: t.n.link(t.d.Run), Acknowledged: t.d.Acknowledged, News: news, Zone: t.n.zone,
 	}
 }
 

@@ -131,7 +131,7 @@ const (
 		JOIN acknowledgement a ON a.group_id = m.group_id AND a.opened_at = coalesce(f.created_at, m.created_at)
 		WHERE m.id = ? ORDER BY a.at, a.author`
 	qNewer query = `SELECT count(*) FROM message m JOIN message o ON o.group_id = m.group_id AND o.receiver = m.receiver
-		AND o.channel = m.channel AND o.pk > m.pk
+		AND o.channel = m.channel AND o.pk > m.pk AND o.state <> 'dead'
 		WHERE m.id = ? AND m.group_id <> '' AND (o.event <> 'progress' OR m.event = 'progress')`
 
 	silenceColumns = `id, matchers, author, comment, created_at, starts_at, ends_at`
