@@ -98,6 +98,7 @@ func NewMailServer(tb testing.TB, o MailOptions) *MailServer {
 	tb.Cleanup(func() {
 		close(m.closed)
 		_ = m.server.Close()
+		_ = l.Close() // the server closes only a listener that Serve has come to
 		<-served
 	})
 	return m
