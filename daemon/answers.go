@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/epochwatch/epochwatch/daemon/control"
 	"github.com/epochwatch/epochwatch/ingest"
 	"github.com/epochwatch/epochwatch/notify"
@@ -63,16 +61,17 @@ func (a answers) Stop(ctx context.Context, run slack.Run, by string) error {
 
 // Silence implements slack.Daemon.
 func (a answers) Silence(ctx context.Context, m slack.Mute, by string) error {
-	now := time.Now().UTC()
-	s := store.Silence{
-		ID: uuid.NewString(), Author: by, Comment: "muted in Slack", CreatedAt: now, StartsAt: now, EndsAt: m.Until.UTC(),
-		Matchers: []string{"project=" + strconv.Quote(m.Run.Project)},
-	}
+	matchers := []string{"project=" + strconv.Quote(m.Run.Project)}
 	if m.Run.ID != "" {
-		s.Matchers = append(s.Matchers, "run="+strconv.Quote(m.Run.ID))
+		matchers = append(matchers, "run="+strconv.Quote(m.Run.ID))
 	}
 	if m.Kind != "" {
-		s.Matchers = append(s.Matchers, "kind="+strconv.Quote(m.Kind))
+		matchers = append(matchers, "kind="+strconv.Quote(m.Kind))
+	}
+	now := time.Now().UTC()
+	s, err := notify.NewSilence(matchers, by, "muted in Slack", now, m.Until.Sub(now))
+	if err != nil {
+		return &slack.RefusedError{Reason: err.Error()}
 	}
 	if err := a.notes.AddSilence(ctx, s); err != nil {
 		return fmt.Errorf("mute: %w", err)
@@ -100,18 +99,17 @@ func (r *running) answers() answers {
 // wish asks a run for something in a person's name.
 func (r *running) wish(ctx context.Context, project, run, action, command, by string) error {
 	_, err := r.actor.Act(ctx, project, run, control.Wish{Action: control.Action(action), Command: command, By: by})
-	if run == notify.SpecimenRun && errors.Is(err, store.ErrNotFound) { // somebody may have named a run so
-		return &slack.RefusedError{Reason: "this is a specimen, and its buttons are heard"}
-	}
-	return refusal(err)
+	return refusal(run, err)
 }
 
-// refusal tells what the person who pressed is to hear from what went wrong.
-func refusal(err error) error {
+// refusal tells what the person who pressed is to hear from what went wrong with a run.
+func refusal(run string, err error) error {
 	var refused *control.RefusedError
 	switch {
 	case errors.As(err, &refused):
 		return &slack.RefusedError{Reason: refused.Reason}
+	case errors.Is(err, store.ErrNotFound) && run == notify.SpecimenRun: // somebody may have named a run so
+		return &slack.RefusedError{Reason: "this is a specimen, and its buttons are heard"}
 	case errors.Is(err, store.ErrNotFound):
 		return &slack.RefusedError{Reason: "the daemon knows no such run"}
 	case errors.Is(err, ingest.ErrSameCause):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/epochwatch/epochwatch/daemon/control"
 	"github.com/epochwatch/epochwatch/ingest"
+	"github.com/epochwatch/epochwatch/notify"
 	"github.com/epochwatch/epochwatch/notify/slack"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -81,10 +82,12 @@ func TestWhatWhoPressedIsTold(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{&control.RefusedError{Reason: "it is applied by now"}, store.ErrNotFound, ingest.ErrSameCause} {
 		var refused *slack.RefusedError
-		require.ErrorAs(t, refusal(fmt.Errorf("act: %w", err)), &refused)
+		require.ErrorAs(t, refusal("r1", fmt.Errorf("act: %w", err)), &refused)
 		require.NotEmpty(t, refused.Reason)
 	}
 	away := errors.New("the database is away")
-	require.Equal(t, away, refusal(away))
-	require.NoError(t, refusal(nil))
+	require.Equal(t, away, refusal("r1", away))
+	require.NoError(t, refusal("r1", nil))
+	require.ErrorContains(t, refusal(notify.SpecimenRun, store.ErrNotFound), "its buttons are heard")
+	require.NoError(t, refusal(notify.SpecimenRun, nil), "a run that somebody named so")
 }

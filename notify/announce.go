@@ -26,7 +26,12 @@ const (
 // MessageID returns the id of the message about an event of a finding to a channel of a
 // receiver: always the same.
 func MessageID(findingID, receiver, channel string, event store.MessageEvent) string {
-	return uuid.NewSHA1(namespace, []byte(strings.Join([]string{findingID, receiver, channel, string(event)}, "\x00"))).String()
+	return idOf(findingID, receiver, channel, string(event))
+}
+
+// idOf returns the id of what the parts name: always the same, in each daemon.
+func idOf(parts ...string) string {
+	return uuid.NewSHA1(namespace, []byte(strings.Join(parts, "\x00"))).String()
 }
 
 // Announce says who is told of an event of a finding: which group of each receiver the

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/internal/cronspec"
 	"github.com/epochwatch/epochwatch/notify/notice"
@@ -49,8 +47,7 @@ func digestsOf(c *Config) ([]digest, error) {
 // id returns the id of the message of a due time: the same in each daemon. The schedule is
 // in it because a receiver may have a daily and a weekly one that fall on the same hour.
 func (d *digest) id(channel string, due time.Time) string {
-	parts := []string{string(store.MessageDigest), d.receiver, channel, d.project, d.text, d.zone, due.UTC().Format(time.RFC3339)}
-	return uuid.NewSHA1(namespace, []byte(strings.Join(parts, "\x00"))).String()
+	return idOf(string(store.MessageDigest), d.receiver, channel, d.project, d.text, d.zone, due.UTC().Format(time.RFC3339))
 }
 
 func (d *digest) name() string {

@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/sql/store"
@@ -67,11 +64,9 @@ func (n *Notifier) Ended(run store.Run, now time.Time) []store.Message {
 		}
 		told = append(told, r.receiver)
 		for _, channel := range n.channelsOf(r.receiver) {
-			id := strings.Join([]string{
-				string(store.MessageRunEnded), run.Project, run.ID, strconv.Itoa(run.Attempts), string(run.State), r.receiver, channel,
-			}, "\x00")
+			id := idOf(string(store.MessageRunEnded), run.Project, run.ID, strconv.Itoa(run.Attempts), string(run.State), r.receiver, channel)
 			out = append(out, store.Message{
-				ID: uuid.NewSHA1(namespace, []byte(id)).String(), RunPK: run.PK, Receiver: r.receiver, Channel: channel,
+				ID: id, RunPK: run.PK, Receiver: r.receiver, Channel: channel,
 				Event: store.MessageRunEnded, State: store.MessageQueued, CreatedAt: now, Body: string(body),
 			})
 		}

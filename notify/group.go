@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -20,7 +18,7 @@ func groupID(receiver, path string, labels map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		parts = append(parts, name, labels[name])
 	}
-	return uuid.NewSHA1(namespace, []byte(strings.Join(parts, "\x00"))).String()
+	return idOf(parts...)
 }
 
 // group returns the group that s joins, due when its first message is.

@@ -160,6 +160,7 @@ func (p plan) first(fresh []store.GroupMember, now time.Time) plan {
 func (p *plan) tell(event store.MessageEvent, about []store.GroupMember, now time.Time) {
 	p.event, p.about = event, byCause(about)
 	p.takeNews()
+	p.group.Asks = false // it is asked in what is told
 	p.group.Messages++
 	p.group.ToldAt = &now
 	for _, m := range p.about {
@@ -175,7 +176,7 @@ func (p *plan) tell(event store.MessageEvent, about []store.GroupMember, now tim
 // takeNews leaves nothing new in the group.
 func (p *plan) takeNews() {
 	p.news = p.group.News
-	p.group.News, p.group.Asks = nil, false
+	p.group.News = nil
 }
 
 // progress tells what was done about what was told, where there is news of that.
@@ -189,9 +190,7 @@ func (p *plan) progress(s store.GroupState) {
 			about = append(about, m)
 		}
 	}
-	asks := p.group.Asks
 	p.takeNews()
-	p.group.Asks = asks
 	if len(about) > 0 {
 		p.event, p.about = store.MessageProgress, byCause(about)
 		p.group.Messages++

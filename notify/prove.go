@@ -25,8 +25,8 @@ type Proof struct {
 }
 
 // Prove sends a specimen through every channel of a receiver, one after the other, asks
-// whether its buttons can be heard, and says what came of each. Nothing is recorded and nothing is tried twice. It returns an error
-// when the config has no such receiver.
+// whether its buttons can be heard, and says what came of each. Nothing is recorded and
+// nothing is tried twice. It returns an error when the config has no such receiver.
 func (n *Notifier) Prove(ctx context.Context, receiver string) ([]Proof, error) {
 	lines, ok := n.receivers[receiver]
 	if !ok {

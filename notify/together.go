@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/epochwatch/epochwatch/sql/store"
 )
@@ -27,8 +24,7 @@ const (
 
 // togetherID returns the id of the message about many ends of a window.
 func togetherID(receiver, channel string, window time.Time) string {
-	parts := []string{"ends", receiver, channel, window.UTC().Format(time.RFC3339)}
-	return uuid.NewSHA1(namespace, []byte(strings.Join(parts, "\x00"))).String()
+	return idOf("ends", receiver, channel, window.UTC().Format(time.RFC3339))
 }
 
 // together reports whether the end is told in a message about many. One that is to be, but

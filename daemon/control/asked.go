@@ -3,7 +3,6 @@ package control
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/epochwatch/epochwatch/detectors"
@@ -26,17 +25,12 @@ func approve(s ingest.Situation, w Wish, b contract.Control) (store.Command, err
 	return c, nil
 }
 
-// decline leaves IssuedBy as it was, by which a declined proposal is known.
 func decline(s ingest.Situation, w Wish) (store.Command, error) {
 	c, err := proposal(s, w.Command)
 	if err != nil {
 		return c, err
 	}
-	at := s.Now.UTC()
-	c.State, c.AnsweredAt, c.Answer = store.CommandRefused, &at, "declined by "+w.By
-	if w.Reason != "" {
-		c.Answer += ": " + w.Reason
-	}
+	c.Decline(w.By, w.Reason, s.Now.UTC())
 	return c, nil
 }
 
@@ -63,9 +57,10 @@ func proposal(s ingest.Situation, id string) (store.Command, error) {
 }
 
 func who(c store.Command) string {
+	by, declined := c.Declined()
 	switch {
-	case declined(c):
-		return strings.TrimPrefix(c.Answer, "declined by ")
+	case declined:
+		return by
 	case c.IssuedBy == contract.ByPolicy || c.IssuedBy == "":
 		return "nobody"
 	}

@@ -75,7 +75,8 @@ func undecided(c store.Command) bool {
 
 // declined reports whether a person declined the proposal.
 func declined(c store.Command) bool {
-	return c.State == store.CommandRefused && c.ProposedBy != "" && c.IssuedBy == c.ProposedBy
+	_, ok := c.Declined()
+	return ok
 }
 
 // declinedFor reports whether a person declined what was proposed about a finding: that

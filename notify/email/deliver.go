@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/textproto"
-	"syscall"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -57,7 +56,7 @@ func (c *channel) reach(ctx context.Context, err error) error {
 	}
 	port := ""
 	var record tls.RecordHeaderError
-	if ctx.Err() != nil || errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &record) {
+	if ctx.Err() != nil || notice.Refused(err) || errors.As(err, &record) {
 		port = "; mail is mostly taken at 587 by smtp:// and at 465 by smtps://"
 		if c.server.Port == 465 && !c.server.TLS {
 			port = "; port 465 mostly speaks TLS from the start: smtps://"
@@ -165,9 +164,7 @@ func classify(err error) error {
 	switch {
 	case refusedForGood(err):
 		return &store.PermanentError{Err: fmt.Errorf("%w%s", err, mend(err))}
-	case errors.As(err, &certificate):
-		return &store.PermanentError{Err: err}
-	case errors.As(err, &record):
+	case errors.As(err, &certificate), errors.As(err, &record):
 		return &store.PermanentError{Err: err}
 	case errors.Is(err, smtp.ErrUnencrypted), errors.Is(err, gomail.ErrNoSupportedAuthDiscovered):
 		return &store.PermanentError{Err: fmt.Errorf("%w (the server offers no TLS, or no way to log in that we know)", err)}

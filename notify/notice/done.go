@@ -51,8 +51,8 @@ func commandText(c store.Command) string {
 	case store.CommandApplied:
 		return fmt.Sprintf("Done%s: %s.%s%s", sinceEpoch(c.AppliedEpoch), what, effectText(c.Effect), by(c))
 	case store.CommandRefused:
-		if rest, ok := strings.CutPrefix(c.Answer, declinedBy); ok {
-			return fmt.Sprintf("Declined by %s: %s.", clean(rest, maxReason), what)
+		if who, ok := c.Declined(); ok {
+			return fmt.Sprintf("Declined by %s: %s.", clean(who, maxReason), what)
 		}
 		return fmt.Sprintf("Refused by the run: %s%s.", what, because(c.Answer))
 	case store.CommandExpired:
@@ -90,9 +90,6 @@ func action(c store.Command) string {
 	}
 	return clean(string(c.Kind), maxName)
 }
-
-// declinedBy begins the answer to a proposal that a person did not want (daemon/control).
-const declinedBy = "declined by "
 
 // by names the person behind a command; nothing where it was the policy alone.
 func by(c store.Command) string {

@@ -10,8 +10,13 @@ import (
 	"syscall"
 )
 
-// refused is what Windows calls a refused connection.
-const refused = syscall.Errno(10061)
+// windowsRefused is what Windows calls a refused connection.
+const windowsRefused = syscall.Errno(10061)
+
+// Refused reports whether nothing listened where a service was looked for.
+func Refused(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windowsRefused)
+}
 
 // Reach adds to the error of a service that was not reached what a person can do about it,
 // where that is known. What a service says itself is its channel's to explain.
@@ -32,7 +37,7 @@ func reachHint(err error) string {
 	switch {
 	case errors.As(err, &name) && name.IsNotFound:
 		return "look at the name of the host, or at this machine's DNS"
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, refused):
+	case Refused(err):
 		return "nothing listens there: look at host and port"
 	case errors.As(err, &unknown):
 		return "this machine does not know who signed the certificate: add it to the system's, or name its file in SSL_CERT_FILE"

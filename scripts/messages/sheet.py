@@ -83,8 +83,6 @@ def shortened(value: object) -> object:
     return value[:30] + "…" if isinstance(value, str) and len(value) > 37 else value  # an id stays whole
 
 
-
-
 def mail(name: str) -> str:
     """A mail in a frame as high as it is: nothing is cut off."""
     kind, _, scheme = name.partition(" ")

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"time"
 
 	"github.com/epochwatch/epochwatch/detectors"
@@ -167,6 +168,27 @@ type Command struct {
 // decline. One made in shadow mode is none: it only says what would have been done.
 func (c *Command) AwaitsPerson() bool {
 	return c.State == CommandProposed && c.Bounds.Mode == contract.ModeAsk
+}
+
+// declinedBy begins the answer to a proposal that a person did not want.
+const declinedBy = "declined by "
+
+// Decline has the command, which awaits a person, be one that somebody did not want. IssuedBy
+// stays as it was, by which such a command is known.
+func (c *Command) Decline(by, reason string, at time.Time) {
+	c.State, c.AnsweredAt, c.Answer = CommandRefused, &at, declinedBy+by
+	if reason != "" {
+		c.Answer += ": " + reason
+	}
+}
+
+// Declined returns who declined the command, with the reason where they gave one, and whether
+// a person did.
+func (c *Command) Declined() (by string, ok bool) {
+	if c.State != CommandRefused || c.ProposedBy == "" || c.IssuedBy != c.ProposedBy {
+		return "", false
+	}
+	return strings.TrimPrefix(c.Answer, declinedBy), true
 }
 
 // MessageState is where a message to people stands.

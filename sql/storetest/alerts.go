@@ -88,14 +88,23 @@ func testAcknowledgements(t *testing.T, s store.Store) {
 	require.Equal(t, at(3*time.Minute+time.Second), next)
 
 	want := []store.Acknowledgement{{By: "anna", At: at(3 * time.Minute)}, {By: "bob", At: at(5 * time.Minute)}}
-	newer := map[string]bool{}
-	for _, id := range []string{"first", "progress", "update", "more progress"} {
-		d, err := s.FindMessage(ctx, id)
-		require.NoError(t, err)
-		requireSame(t, want, d.Acknowledged)
-		newer[id] = d.Newer
+	newer := func() []string {
+		var out []string
+		for _, id := range []string{"first", "progress", "update", "more progress"} {
+			d, err := s.FindMessage(ctx, id)
+			require.NoError(t, err)
+			requireSame(t, want, d.Acknowledged)
+			if d.Newer {
+				out = append(out, id)
+			}
+		}
+		return out
 	}
-	require.Equal(t, map[string]bool{"first": true, "progress": true, "update": false, "more progress": false}, newer)
+	require.Equal(t, []string{"first", "progress"}, newer())
+	require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: "more progress", At: at(6 * time.Minute), State: store.MessageDead}))
+	require.Equal(t, []string{"first", "progress"}, newer(), "the update says it too")
+	require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: "update", At: at(6 * time.Minute), State: store.MessageDead}))
+	require.Empty(t, newer(), "what was given up is read by nobody")
 	got, err := s.ListAcknowledgements(ctx, "before")
 	require.NoError(t, err)
 	require.Empty(t, got)

@@ -1,6 +1,10 @@
 package column
 
-import "github.com/epochwatch/epochwatch/sql/store"
+import (
+	"slices"
+
+	"github.com/epochwatch/epochwatch/sql/store"
+)
 
 // About returns the ids of the findings that a message speaks of.
 func About(m *store.Message) []string {
@@ -71,17 +75,7 @@ func WithRuns(findings []store.Finding, runs []store.Run) []store.RunFinding {
 
 // Also puts the findings of a message, but for the one that heads it, together with their runs.
 func Also(head string, findings []store.Finding, runs []store.Run) []store.RunFinding {
-	run := map[int64]store.Run{}
-	for _, r := range runs {
-		run[r.PK] = r
-	}
-	var out []store.RunFinding
-	for _, f := range findings {
-		if f.ID != head {
-			out = append(out, store.RunFinding{Run: run[f.RunPK], Finding: f})
-		}
-	}
-	return out
+	return slices.DeleteFunc(WithRuns(findings, runs), func(f store.RunFinding) bool { return f.Finding.ID == head })
 }
 
 // Waiting puts findings that were not told together with what was read of them, in the
