@@ -19,6 +19,10 @@ const (
 	SlackMember   = "U0MEMBER01"
 )
 
+// ErrUnheard is of a press whose listener went before it acknowledged it: Slack shows to who
+// pressed that it failed.
+var ErrUnheard = errors.New("the listener went before it acknowledged the press")
+
 // SlackWhisper is a message that one person alone sees.
 type SlackWhisper struct{ User, Text string }
 
@@ -175,6 +179,8 @@ func (s *Slack) Press(ctx context.Context, p SlackPress) error {
 			return fmt.Errorf("%s was acknowledged, not %s", got, id)
 		}
 		return nil
+	case <-k.ended:
+		return ErrUnheard
 	case <-ctx.Done():
 		return fmt.Errorf("the press was not acknowledged: %w", ctx.Err())
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	slackapi "github.com/slack-go/slack"
@@ -63,9 +64,11 @@ type ListenOptions struct {
 const (
 	// queued is how many presses wait while one is worked.
 	queued = 64
-	// answerTime is how long the work of one press may take; Slack has its acknowledgement
-	// long before.
+	// answerTime is how long the work of one press may take.
 	answerTime = 20 * time.Second
+	// ackWithin is how long Slack waits for the acknowledgement of a press that is still
+	// worked. After 3 s it would show to who pressed that it failed.
+	ackWithin = 2 * time.Second
 	// membersFor is how long it is known who is in a channel.
 	membersFor = 2 * time.Minute
 	// firstPause and longestPause stand between two tries to listen, where Slack refuses.
@@ -78,6 +81,12 @@ type listener struct {
 	api     *slackapi.Client
 	daemon  Daemon
 	members map[string]membership // by channel; one goroutine alone
+}
+
+// pressed is a callback of Slack, and what is closed when it is worked.
+type pressed struct {
+	callback slackapi.InteractionCallback
+	worked   chan struct{}
 }
 
 type membership struct {
@@ -98,7 +107,7 @@ func Listen(ctx context.Context, o ListenOptions, d Daemon) {
 		o.Zone = time.UTC
 	}
 	l := &listener{o: o, api: o.client(), daemon: d, members: map[string]membership{}}
-	presses := make(chan slackapi.InteractionCallback, queued)
+	presses := make(chan pressed, queued)
 	worked := make(chan struct{})
 	go func() {
 		defer close(worked)
@@ -106,8 +115,9 @@ func Listen(ctx context.Context, o ListenOptions, d Daemon) {
 			select {
 			case <-ctx.Done():
 				return
-			case cb := <-presses:
-				l.work(ctx, cb)
+			case p := <-presses:
+				l.work(ctx, p.callback)
+				close(p.worked)
 			}
 		}
 	}()
@@ -151,7 +161,9 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // connect listens until Slack refuses or ctx ends.
-func (l *listener) connect(ctx context.Context, presses chan<- slackapi.InteractionCallback) error {
+func (l *listener) connect(ctx context.Context, presses chan<- pressed) error {
+	var acks sync.WaitGroup
+	defer acks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	client := socketmode.New(l.api)
@@ -165,12 +177,17 @@ func (l *listener) connect(ctx context.Context, presses chan<- slackapi.Interact
 			}
 			return err
 		case e := <-client.Events:
-			l.event(ctx, client, e, presses)
+			p, ok := l.event(ctx, client, e, presses)
+			if ok {
+				acks.Go(func() { l.ackWorked(ctx, client, e.Request.EnvelopeID, p) })
+			}
 		}
 	}
 }
 
-func (l *listener) event(ctx context.Context, client *socketmode.Client, e socketmode.Event, presses chan<- slackapi.InteractionCallback) {
+// event takes what Slack says. It returns true for a press that waits to be worked, and is to
+// be acknowledged then.
+func (l *listener) event(ctx context.Context, client *socketmode.Client, e socketmode.Event, presses chan<- pressed) (pressed, bool) {
 	switch e.Type {
 	case socketmode.EventTypeConnected:
 		l.o.Log.InfoContext(ctx, "slack: buttons are heard")
@@ -180,19 +197,39 @@ func (l *listener) event(ctx context.Context, client *socketmode.Client, e socke
 		}
 	}
 	if e.Request == nil || e.Request.EnvelopeID == "" {
-		return
-	}
-	// Slack waits 3 s for this; the work may take longer.
-	if err := client.AckCtx(ctx, e.Request.EnvelopeID, nil); err != nil {
-		l.o.Log.WarnContext(ctx, "slack: a press was not acknowledged", slog.Any("error", notice.Scrub(err, l.o.Token, l.o.AppToken)))
+		return pressed{}, false
 	}
 	cb, ok := e.Data.(slackapi.InteractionCallback)
 	if !ok || cb.Type != slackapi.InteractionTypeBlockActions {
+		l.ack(ctx, client, e.Request.EnvelopeID)
+		return pressed{}, false
+	}
+	p := pressed{cb, make(chan struct{})}
+	select {
+	case presses <- p:
+		return p, true
+	default: // it is not acknowledged, so Slack shows to who pressed that it failed
+		l.o.Log.WarnContext(ctx, "slack: too many presses at once, one is dropped", slog.String("user", cb.User.ID))
+	}
+	return pressed{}, false
+}
+
+// ackWorked acknowledges a press when it is worked, or has taken long. One that the daemon
+// does not come to, because it stops, is left to Slack, which shows that it failed.
+func (l *listener) ackWorked(ctx context.Context, client *socketmode.Client, envelope string, p pressed) {
+	late := time.NewTimer(ackWithin)
+	defer late.Stop()
+	select {
+	case <-p.worked:
+	case <-late.C:
+	case <-ctx.Done():
 		return
 	}
-	select {
-	case presses <- cb:
-	default:
-		l.o.Log.WarnContext(ctx, "slack: too many presses at once, one is dropped", slog.String("user", cb.User.ID))
+	l.ack(ctx, client, envelope)
+}
+
+func (l *listener) ack(ctx context.Context, client *socketmode.Client, envelope string) {
+	if err := client.AckCtx(ctx, envelope, nil); err != nil && ctx.Err() == nil {
+		l.o.Log.WarnContext(ctx, "slack: a press was not acknowledged", slog.Any("error", notice.Scrub(err, l.o.Token, l.o.AppToken)))
 	}
 }

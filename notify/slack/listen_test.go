@@ -22,6 +22,8 @@ type fakeDaemon struct {
 	asked  []string
 	muted  []slack.Mute
 	answer error
+	begun  chan struct{} // nil, or a stop says here that it begins
+	hold   chan struct{} // and then waits until this is closed
 }
 
 func (d *fakeDaemon) ask(words ...string) error {
@@ -29,6 +31,20 @@ func (d *fakeDaemon) ask(words ...string) error {
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, strings.Join(words, " "))
 	return d.answer
+}
+
+// held waits as long as work is to take.
+func (d *fakeDaemon) held(ctx context.Context) error {
+	if d.begun == nil {
+		return nil
+	}
+	d.begun <- struct{}{}
+	select {
+	case <-d.hold:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (d *fakeDaemon) said() []string {
@@ -49,7 +65,10 @@ func (d *fakeDaemon) Revert(_ context.Context, r slack.Run, c, by string) error 
 	return d.ask("revert", r.Project, r.ID, c, by)
 }
 
-func (d *fakeDaemon) Stop(_ context.Context, r slack.Run, by string) error {
+func (d *fakeDaemon) Stop(ctx context.Context, r slack.Run, by string) error {
+	if err := d.held(ctx); err != nil {
+		return err
+	}
 	return d.ask("stop", r.Project, r.ID, by)
 }
 
@@ -71,6 +90,7 @@ var now = time.Date(2026, 3, 14, 2, 0, 0, 0, time.UTC)
 type desk struct {
 	bundle
 	daemon  *fakeDaemon
+	end     func() // of listening
 	ts      string
 	command string
 }
@@ -99,11 +119,12 @@ func listening(t *testing.T, change ...func(*slack.ListenOptions)) *desk {
 		defer close(ended)
 		slack.Listen(ctx, o, d.daemon)
 	}()
-	t.Cleanup(func() {
+	d.end = func() {
 		cancel()
 		<-ended
 		transport.CloseIdleConnections()
-	})
+	}
+	t.Cleanup(d.end)
 	return d
 }
 
@@ -210,6 +231,36 @@ func TestAnErrorIsNotShown(t *testing.T) {
 	d.until(t, func() bool { return len(d.slack.Whispers()) == 1 })
 	require.NotContains(t, d.slack.Whispers()[0].Text, "db.internal")
 	require.Contains(t, d.blocks(), "approve:", "it can be pressed again")
+}
+
+// Slack shows to who pressed that a press failed which is not acknowledged in time.
+func TestAPressIsAcknowledgedWhenItIsWorked(t *testing.T) {
+	t.Parallel()
+	d := listening(t)
+	d.press(t, notifytest.SlackMember, "stop:r", "r")
+	require.Len(t, d.daemon.said(), 1)
+
+	slow := listening(t)
+	slow.daemon.begun, slow.daemon.hold = make(chan struct{}, 1), make(chan struct{})
+	slow.press(t, notifytest.SlackMember, "stop:r", "r")
+	require.Empty(t, slow.daemon.said(), "it is acknowledged in time although it is still worked")
+	close(slow.daemon.hold)
+	slow.until(t, slow.edits(1))
+
+	stopping := listening(t)
+	stopping.daemon.begun, stopping.daemon.hold = make(chan struct{}), make(chan struct{})
+	failed := make(chan error, 1)
+	go func() {
+		failed <- stopping.slack.Press(t.Context(), notifytest.SlackPress{User: notifytest.SlackMember, TS: stopping.ts, ActionID: "stop:r", Value: "r"})
+	}()
+	select {
+	case <-stopping.daemon.begun:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("the press did not come\n%s", stopping.log)
+	}
+	stopping.end()
+	require.ErrorIs(t, <-failed, notifytest.ErrUnheard)
+	require.Empty(t, stopping.daemon.said())
 }
 
 func TestTheSocketIsOpenedAgain(t *testing.T) {
