@@ -100,11 +100,11 @@ func composeNews(s notice.Story) composed {
 
 // composeProgress is what the thread is told of what was done.
 func composeProgress(s notice.Story) composed {
-	text := list(s.News)
-	if len(s.News) == 0 { // the command is not known any more
-		text = list(s.Done)
+	news := s.News
+	if len(news) == 0 { // the command is not known any more
+		news = s.Done
 	}
-	return composed{text: fit(s.Subject, maxText), blocks: []slackapi.Block{section(text)}}
+	return composed{text: fit(s.Subject+"\n"+strings.Join(news, " "), maxText), blocks: []slackapi.Block{section(list(news))}}
 }
 
 // list sets sentences below each other, as many as fit.
