@@ -207,8 +207,16 @@ func number(v *float64) *contract.Number {
 }
 
 func messageOf(m store.Message) Message {
+	state := m.State
+	switch {
+	case state != store.MessageSending: // which is a step of one try, told with those
+	case m.LastError == "":
+		state = store.MessageQueued
+	default:
+		state = store.MessageFailed
+	}
 	return Message{
-		Receiver: m.Receiver, Channel: m.Channel, State: m.State, Attempts: m.Attempts, ID: m.ID, Event: m.Event,
+		Receiver: m.Receiver, Channel: m.Channel, State: state, Attempts: m.Attempts, ID: m.ID, Event: m.Event,
 		Finding: m.FindingID, CreatedAt: m.CreatedAt.UTC(), SentAt: utc(m.SentAt), LastError: m.LastError,
 	}
 }

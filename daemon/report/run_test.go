@@ -123,6 +123,23 @@ func TestARunAsJSON(t *testing.T) {
 	requireGolden(t, "run.json", b.String())
 }
 
+// A message's states are those that tools wait for; that a service has it is told with its tries.
+func TestAMessageThatAServiceHas(t *testing.T) {
+	t.Parallel()
+	st := stored(t)
+	state := func(d store.Delivery) store.MessageState {
+		d.MessageID, d.At = "m1", time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		require.NoError(t, st.RecordDelivery(t.Context(), d))
+		doc, err := report.LoadRun(t.Context(), st, "", "one", nil)
+		require.NoError(t, err)
+		return doc.Messages[0].State
+	}
+	require.Equal(t, store.MessageQueued, state(store.Delivery{State: store.MessageSending}))
+	require.Equal(t, store.MessageFailed, state(store.Delivery{State: store.MessageFailed, Error: "503"}))
+	require.Equal(t, store.MessageFailed, state(store.Delivery{State: store.MessageSending}))
+	require.Equal(t, store.MessageSent, state(store.Delivery{State: store.MessageSent}))
+}
+
 func TestARunAsText(t *testing.T) {
 	t.Parallel()
 	for _, width := range []int{80, 60} {

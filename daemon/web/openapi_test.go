@@ -23,6 +23,7 @@ import (
 	"github.com/epochwatch/epochwatch/daemon/report"
 	"github.com/epochwatch/epochwatch/daemon/web"
 	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/sql/store"
 )
 
 // described is the API's description, closed: a field that it does not name is an error.
@@ -227,7 +228,9 @@ func TestTheWordsAreThoseOfTheCode(t *testing.T) {
 	require.ElementsMatch(t, actions, words(schema("Wish").Properties["action"].Value))
 	require.ElementsMatch(t, constants(t, "../../sql/store", "State"), words(schema("RunState")))
 	require.ElementsMatch(t, constants(t, "../../sql/store", "CommandState"), words(schema("CommandState")))
-	require.ElementsMatch(t, constants(t, "../../sql/store", "MessageState"), words(schema("MessageState")))
+	steps := words(schema("Try").Properties["state"].Value)
+	require.ElementsMatch(t, constants(t, "../../sql/store", "MessageState"), steps)
+	require.ElementsMatch(t, steps, append(words(schema("MessageState")), string(store.MessageSending)))
 	require.ElementsMatch(t, constants(t, "../../sql/store", "MessageEvent"), words(schema("MessageEvent")))
 	require.ElementsMatch(t, constants(t, "../../sql/store", "Effect"), words(schema("Command").Properties["effect"].Value.OneOf[0].Value))
 	require.ElementsMatch(t, constants(t, "../../ingest/contract", "CommandKind"), words(schema("Command").Properties["kind"].Value))
