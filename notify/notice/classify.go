@@ -19,7 +19,7 @@ const maxRetryAfter = 15 * time.Minute
 const defaultRetryAfter = 30 * time.Second
 
 // Classify turns an HTTP answer into the error of a [Channel]: nil for 2xx; another try for
-// 408, 425, 429 and 5xx, at the time that Retry-After names; never again for the rest,
+// 408, 425, 429 and 5xx, not before the time that Retry-After names; never again for the rest,
 // redirects included, since following one would hand the message to another address. said
 // is what the service wrote, without secrets; it may be empty.
 func Classify(status int, retryAfter string, now time.Time, said string) error {

@@ -19,8 +19,8 @@ type Job struct {
 	MaxAttempts int
 }
 
-// JobFunc works one job. A plain error has it tried again with back-off, a
-// *RetryAfterError at the time it names, a *PermanentError never. A *NotYetError is no
+// JobFunc works one job. A plain error has it tried again with back-off, a *RetryAfterError
+// too, but not before the time it names, a *PermanentError never. A *NotYetError is no
 // attempt: the job is worked again at the time it names, however often.
 type JobFunc func(ctx context.Context, j Job) error
 
@@ -32,7 +32,7 @@ func (e *PermanentError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// RetryAfterError says when to try again, as a service told us.
+// RetryAfterError says before when not to try again, as a service told us.
 type RetryAfterError struct {
 	After time.Duration
 	Err   error

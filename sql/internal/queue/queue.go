@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -92,9 +93,10 @@ func (s schedule) Next(t time.Time) time.Time { return s(t) }
 type worker struct {
 	river.WorkerDefaults[args]
 	fn store.JobFunc
-	// retryAt holds, by job, when a *store.RetryAfterError asked to be tried again, from
-	// the end of Work to River's asking for it.
+	// retryAt holds, by job, before when a *store.RetryAfterError asked not to be tried
+	// again, from the end of Work to River's asking for it.
 	retryAt sync.Map
+	backOff river.DefaultClientRetryPolicy
 }
 
 // Work is river.Worker's.
@@ -110,16 +112,26 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 		return river.JobSnooze(max(wait.After, 0))
 	}
 	if later, ok := errors.AsType[*store.RetryAfterError](err); ok {
-		w.retryAt.Store(job.ID, time.Now().Add(max(later.After, 0)))
+		w.retryAt.Store(job.ID, time.Now().Add(spread(max(later.After, 0))))
 	}
 	return err
 }
 
-// NextRetry is river.Worker's: the zero time leaves it to the back-off.
+// spread adds up to a tenth: a service that names one time to many must not meet them all then.
+func spread(d time.Duration) time.Duration {
+	return d + rand.N(d/10+1)
+}
+
+// NextRetry is river.Worker's: the zero time leaves it to the back-off. A service that asks for
+// less than the back-off gets the back-off, or one that says "in a second" for a minute would
+// use up all attempts.
 func (w *worker) NextRetry(job *river.Job[args]) time.Time {
 	at, ok := w.retryAt.LoadAndDelete(job.ID)
 	if !ok {
 		return time.Time{}
+	}
+	if usual := w.backOff.NextRetry(job.JobRow); usual.After(at.(time.Time)) {
+		return usual
 	}
 	return at.(time.Time)
 }
