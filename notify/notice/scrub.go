@@ -1,10 +1,12 @@
 package notice
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/epochwatch/epochwatch/internal/secret"
@@ -52,19 +54,22 @@ func Scrub(err error, secrets ...secret.Value) error {
 
 // ScrubText returns text with every secret in it replaced, as Scrub does.
 func ScrubText(text string, secrets ...secret.Value) string {
-	var parts []string
+	var forms []string
 	for _, s := range secrets {
-		parts = append(parts, partsOf(s.Reveal())...)
-	}
-	for _, p := range parts {
-		for _, form := range []string{p, url.QueryEscape(p), url.PathEscape(p), base64.StdEncoding.EncodeToString([]byte(p)), base64.RawURLEncoding.EncodeToString([]byte(p))} {
-			text = strings.ReplaceAll(text, form, secret.Hidden)
+		for _, p := range partsOf(s.Reveal()) {
+			forms = append(forms, p, url.QueryEscape(p), url.PathEscape(p),
+				base64.StdEncoding.EncodeToString([]byte(p)), base64.RawURLEncoding.EncodeToString([]byte(p)))
 		}
+	}
+	// The longest first, of all secrets: what is left of one after a part of it is replaced is not found.
+	slices.SortStableFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, form := range forms {
+		text = strings.ReplaceAll(text, form, secret.Hidden)
 	}
 	return text
 }
 
-// partsOf returns a secret and, when it is an address, what in it is secret; longest first.
+// partsOf returns a secret and, when it is an address, what in it is secret.
 func partsOf(text string) []string {
 	if len(text) < shortestSecret {
 		return nil

@@ -52,6 +52,22 @@ func TestScrubFindsASecretInEachForm(t *testing.T) {
 	require.Equal(t, "dial hooks.slack.com: services down", notice.Scrub(errors.New("dial hooks.slack.com: services down"), hook).Error(), "what is no secret stays")
 }
 
+func TestASecretInsideAnotherLeavesNoRest(t *testing.T) {
+	t.Parallel()
+	short, long := secret.Value("prod-key-1"), secret.Value("prod-key-1-and-more")
+	address := secret.Value("https://bot:prod-key-1-and-more-still@hooks.example.org/x")
+	for _, order := range [][]secret.Value{{short, long, address}, {address, long, short}} {
+		for text, want := range map[string]string{
+			"no login with prod-key-1":                      "no login with <secret>",
+			"no login with prod-key-1-and-more":             "no login with <secret>",
+			"no login with prod-key-1-and-more-still":       "no login with <secret>",
+			"no login at " + address.Reveal() + ": refused": "no login at <secret>: refused",
+		} {
+			require.Equal(t, want, notice.ScrubText(text, order...))
+		}
+	}
+}
+
 func TestNoSecretSurvivesScrubbing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
