@@ -49,7 +49,7 @@ func (i Interval) Contains(t time.Time) (inside bool, until time.Time) {
 		next = ends
 	}
 	// A clock that goes back comes to the same place twice; the second time is near.
-	if until = onWall(next, i.zone); !until.After(t) {
+	if until = (Clock{zone: i.zone}).at(next); !until.After(t) {
 		until = t.Add(time.Minute)
 	}
 	return inside, until.UTC()

@@ -17,6 +17,10 @@ func TestIntervals(t *testing.T) {
 	require.NoError(t, err)
 	early, err := cronspec.ParseInterval("30 2 * * *", "30 5 * * *", "Europe/Berlin")
 	require.NoError(t, err)
+	newYork, err := cronspec.ParseInterval("30 2 * * *", "0 7 * * *", "America/New_York")
+	require.NoError(t, err)
+	short, err := cronspec.ParseInterval("0 22 * * *", "30 2 * * *", "Europe/Berlin")
+	require.NoError(t, err)
 	weekend, err := cronspec.ParseInterval("0 18 * * FRI", "0 8 * * MON", "")
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
@@ -31,7 +35,10 @@ func TestIntervals(t *testing.T) {
 		"the clock goes forward":      {night, "2026-03-28T21:30:00Z", true, "2026-03-29T05:00:00Z"},
 		"the clock goes back":         {night, "2026-10-24T20:30:00Z", true, "2026-10-25T06:00:00Z"},
 		"its beginning is skipped":    {early, "2026-03-29T01:00:00Z", true, "2026-03-29T03:30:00Z"},
-		"the day before that":         {early, "2026-03-28T12:00:00Z", false, "2026-03-29T01:30:00Z"},
+		"the day before that":         {early, "2026-03-28T12:00:00Z", false, "2026-03-29T01:00:00Z"},
+		"just before that":            {early, "2026-03-29T00:59:59Z", false, "2026-03-29T01:00:00Z"},
+		"skipped in New York":         {newYork, "2026-03-08T06:30:00Z", false, "2026-03-08T07:00:00Z"},
+		"its end is skipped":          {short, "2026-03-29T00:30:00Z", true, "2026-03-29T01:00:00Z"},
 		"an hour twice, first":        {early, "2026-10-25T00:45:00Z", true, "2026-10-25T04:30:00Z"},
 		"an hour twice, back outside": {early, "2026-10-25T01:15:00Z", false, "2026-10-25T01:30:00Z"},
 		"a weekend":                   {weekend, "2026-06-13T12:00:00Z", true, "2026-06-15T08:00:00Z"},
@@ -42,7 +49,7 @@ func TestIntervals(t *testing.T) {
 		inside, until := c.i.Contains(at)
 		require.Equal(t, c.want, inside, "%s: %s", name, at.In(berlin))
 		require.True(t, until.After(at), name)
-		if name != "the day before that" && name != "an hour twice, back outside" {
+		if name != "an hour twice, back outside" {
 			require.Equal(t, c.until, until.Format(time.RFC3339), name)
 		}
 	}
