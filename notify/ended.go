@@ -22,10 +22,6 @@ var endedStates = []string{
 // kindEnded is the kind of a run's end, where routes and silences match it.
 const kindEnded = detectors.Kind(store.MessageRunEnded)
 
-// askSilenced is how often it is looked at again whether a silence was lifted that keeps the
-// end of a run back.
-const askSilenced = time.Minute
-
 // endOf returns the end of a run as routes and silences see it.
 func endOf(run store.Run, state store.State) subject {
 	s := subject{run: run, kind: kindEnded, severity: detectors.SeverityInfo}
@@ -124,12 +120,9 @@ func (t *try) waits(ctx context.Context, after time.Duration, why string) error 
 
 // ofEnd returns what keeps the end of a run from being told to a receiver.
 func (h *holder) ofEnd(receiver string, s subject) hold {
-	if out := h.byTime(receiver, s); out.why != "" {
-		return out
+	out := h.byTime(receiver, s)
+	if out.why == "" {
+		out = h.bySilence(s)
 	}
-	out := h.bySilence(s)
-	if again := h.now.Add(askSilenced); out.until.After(again) {
-		out.until = again
-	}
-	return out
+	return out.soon(h.now)
 }

@@ -79,7 +79,7 @@ func TestTheEndOfARunWaits(t *testing.T) {
 	}
 	m := lose("r")
 	wait, got := try(m)
-	require.Equal(t, 8*time.Hour+51*time.Minute, wait.Round(time.Minute), "until seven")
+	require.Equal(t, time.Minute, wait, "another config may hold by then")
 	require.Equal(t, store.MessageQueued, got.State)
 	require.Equal(t, "muted by nights (mute_times of route.routes[2]) until 15 Mar 07:00 UTC", got.LastError)
 	require.Zero(t, got.Attempts)
@@ -89,7 +89,7 @@ func TestTheEndOfARunWaits(t *testing.T) {
 	require.Len(t, deliveries, 1, "the same reason is on record once")
 
 	// A silence may be lifted, so it is asked for again and again.
-	w.clock.pass(wait)
+	w.clock.pass(8*time.Hour + 51*time.Minute)
 	silence, err := notify.NewSilence([]string{"kind=run_ended", "run=r"}, "anna", "", w.clock.now(), time.Hour)
 	require.NoError(t, err)
 	require.NoError(t, w.st.AddSilence(ctx, silence))

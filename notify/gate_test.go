@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,16 +56,38 @@ func TestAGateHeedsWhatTheServiceAskedFor(t *testing.T) {
 	})
 }
 
-func TestAnUrgentMessageWaitsForItsTurn(t *testing.T) {
+// Whoever waits has a worker that others could use, the last try of a message too.
+func TestOneWaitsAtAGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(time.Now)
 		for range gateWidth {
 			require.Zero(t, g.enter(t.Context(), false))
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		require.NotZero(t, g.enter(ctx, true))
-		require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+		start := time.Now()
+		waited := make(chan time.Duration)
+		go func() { waited <- g.enter(t.Context(), false) }()
+		synctest.Wait()
+		for _, urgent := range []bool{false, true} {
+			require.Equal(t, turnAgain, g.enter(t.Context(), urgent))
+		}
+		require.Zero(t, time.Since(start))
+		require.Equal(t, turnAgain, <-waited)
+		require.Equal(t, gateWait, time.Since(start))
+	})
+}
+
+func TestATurnGivenBackSaysNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(time.Now)
+		for _, want := range []time.Duration{1, 2} {
+			require.Zero(t, g.enter(t.Context(), false))
+			g.leave(true, 0)
+			require.Equal(t, want*time.Second, g.enter(t.Context(), false))
+			time.Sleep(want * time.Second) //nolint:forbidigo // in a bubble: no real time passes
+			require.Zero(t, g.enter(t.Context(), false))
+			g.giveBack()
+		}
 	})
 }

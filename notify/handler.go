@@ -159,7 +159,7 @@ func (t *try) before(ctx context.Context) (string, error) {
 func (t *try) send(ctx context.Context, l *line, about notice.Notice) error {
 	m := t.d.Message
 	if err := t.record(ctx, store.Delivery{State: store.MessageSending}); err != nil {
-		l.gate.leave(false, 0)
+		l.gate.giveBack()
 		return err
 	}
 	bounded, cancel := context.WithTimeout(ctx, l.timeout)
@@ -171,7 +171,7 @@ func (t *try) send(ctx context.Context, l *line, about notice.Notice) error {
 	t.n.o.Metrics.observe(m.Channel, t.n.o.Now().Sub(start))
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		// The daemon stops. The message stays "sending": nobody knows whether it arrived.
-		l.gate.leave(false, 0)
+		l.gate.giveBack()
 		return fmt.Errorf("send message %s: %w", m.ID, err)
 	}
 	l.gate.leave(ofService(err))

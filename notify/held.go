@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/internal/cronspec"
 	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
@@ -60,6 +61,17 @@ type hold struct {
 	until time.Time // when to look again; always after the time asked for
 }
 
+// askHeld is how often it is looked at again whether what keeps something back still does.
+const askHeld = time.Minute
+
+// soon is the hold, to be looked at again within askHeld.
+func (h hold) soon(now time.Time) hold {
+	if again := now.Add(askHeld); h.until.After(again) {
+		h.until = again
+	}
+	return h
+}
+
 // holder knows what keeps findings from being told at a time.
 type holder struct {
 	n        *Notifier
@@ -96,16 +108,30 @@ func subjectOf(f store.RunFinding) subject {
 
 // byTime asks the first route that leads to the receiver.
 func (h *holder) byTime(receiver string, s subject) hold {
-	routes := h.n.routesOf(s)
-	i := slices.IndexFunc(routes, func(r *node) bool { return r.receiver == receiver })
-	if i < 0 {
+	r := h.n.routeTo(receiver, s)
+	if r == nil && s.severity == detectors.SeverityCritical {
+		// It led there as a warning, and its group goes on telling of it.
+		s.severity = detectors.SeverityWarning
+		r = h.n.routeTo(receiver, s)
+	}
+	if r == nil {
 		return hold{}
 	}
-	out := routes[i].quiet(h.now)
+	out := r.quiet(h.now)
 	if out.why != "" {
 		out.why += " until " + notice.In(h.n.zone, out.until)
 	}
 	return out
+}
+
+// routeTo returns the first route of s that leads to a receiver; nil: none does.
+func (n *Notifier) routeTo(receiver string, s subject) *node {
+	routes := n.routesOf(s)
+	i := slices.IndexFunc(routes, func(r *node) bool { return r.receiver == receiver })
+	if i < 0 {
+		return nil
+	}
+	return routes[i]
 }
 
 // quiet returns whether the route tells nothing at a time.

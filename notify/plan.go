@@ -47,15 +47,15 @@ func look(s store.GroupState, now time.Time, held func(store.GroupMember) hold) 
 			m.Told == store.MessageResolved && open)
 		if isFresh || isGone || isGraver || fires && open {
 			if h := held(m); h.why != "" {
-				p.keepBack(m, h, fires || isGone)
+				p.keepBack(m, h, fires || isGone, now)
 				waits = waits || isGone || !isFresh && fires
 				continue
 			}
 		}
 		switch {
-		case isFresh:
+		case isFresh && (fires || !open):
 			fresh = append(fresh, m)
-		case isGone:
+		case isGone, isFresh: // what came and went between two messages is told as over
 			gone = append(gone, m)
 		case isGraver:
 			graver = append(graver, m)
@@ -107,10 +107,11 @@ func look(s store.GroupState, now time.Time, held func(store.GroupMember) hold) 
 }
 
 // keepBack notes what keeps a finding from being told, and that it is to be looked at again
-// while there is something to tell of it.
-func (p *plan) keepBack(m store.GroupMember, h hold, matters bool) {
+// while there is something to tell of it: before that is over, too, for a silence may be lifted
+// and another config hold by then.
+func (p *plan) keepBack(m store.GroupMember, h hold, matters bool, now time.Time) {
 	if matters {
-		p.due(h.until)
+		p.due(h.soon(now).until)
 	}
 	if m.Why != h.why {
 		g := m.Grouped

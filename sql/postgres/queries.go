@@ -145,10 +145,13 @@ const (
 	groupedColumns = `group_id, finding_id, run_pk, joined_at, told, told_severity, why`
 
 	// One look at the groups at a time; the number is this program's own.
-	qLockGroups   query = `SELECT pg_advisory_xact_lock(5721093174822)`
-	qDueGroups    query = `SELECT ` + groupColumns + ` FROM message_group WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED`
-	qGroup        query = `SELECT ` + groupColumns + ` FROM message_group WHERE id = $1 FOR UPDATE`
-	qGrouped      query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE group_id = ANY($1) ORDER BY joined_at, finding_id`
+	qLockGroups query = `SELECT pg_advisory_xact_lock(5721093174822)`
+	qDueGroups  query = `SELECT ` + groupColumns + ` FROM message_group WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED`
+	qGroup      query = `SELECT ` + groupColumns + ` FROM message_group WHERE id = $1 FOR UPDATE`
+	// What is told as over, and is over, stays on record and is not looked at.
+	qGrouped query = `SELECT ` + groupedColumns + ` FROM grouped_finding m WHERE group_id = ANY($1)
+		AND (told <> 'resolved' OR EXISTS (SELECT 1 FROM finding f WHERE f.id = m.finding_id AND f.resolved_epoch IS NULL))
+		ORDER BY joined_at, finding_id`
 	qFindingsByID query = `SELECT ` + findingColumns + ` FROM finding WHERE id = ANY($1)`
 	qNextGroup    query = `SELECT min(due_at) FROM message_group`
 	qFirstTold    query = `SELECT count(*) FROM message_group WHERE receiver = $1 AND first_told_at >= $2`

@@ -90,11 +90,14 @@ const (
 	groupColumns   = `id, receiver, labels, wait, every, repeat, opened_at, head, messages, first_told_at, told_at, due_at, news, asks, acked_at`
 	groupedColumns = `group_id, finding_id, run_pk, joined_at, told, told_severity, why`
 
-	qDueGroups     query = `SELECT ` + groupColumns + ` FROM message_group WHERE due_at <= ? ORDER BY due_at LIMIT ?`
-	qGroup         query = `SELECT ` + groupColumns + ` FROM message_group WHERE id = ?`
-	qGrouped       query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE group_id = ? ORDER BY joined_at, finding_id`
-	qGroupFindings query = `SELECT ` + findingColumns + ` FROM finding WHERE id IN (SELECT finding_id FROM grouped_finding WHERE group_id = ?)`
-	qGroupRuns     query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk IN (SELECT run_pk FROM grouped_finding WHERE group_id = ?)`
+	qDueGroups query = `SELECT ` + groupColumns + ` FROM message_group WHERE due_at <= ? ORDER BY due_at LIMIT ?`
+	qGroup     query = `SELECT ` + groupColumns + ` FROM message_group WHERE id = ?`
+	// What is told as over, and is over, stays on record and is not looked at.
+	live = `(m.told <> 'resolved' OR EXISTS (SELECT 1 FROM finding f WHERE f.id = m.finding_id AND f.resolved_epoch IS NULL))`
+
+	qGrouped       query = `SELECT ` + groupedColumns + ` FROM grouped_finding m WHERE group_id = ? AND ` + live + ` ORDER BY joined_at, finding_id`
+	qGroupFindings query = `SELECT ` + findingColumns + ` FROM finding WHERE id IN (SELECT m.finding_id FROM grouped_finding m WHERE m.group_id = ? AND ` + live + `)`
+	qGroupRuns     query = `SELECT ` + runColumns + ` FROM run r WHERE r.pk IN (SELECT m.run_pk FROM grouped_finding m WHERE m.group_id = ? AND ` + live + `)`
 	qNextGroup     query = `SELECT min(due_at) FROM message_group`
 	qFirstTold     query = `SELECT count(*) FROM message_group WHERE receiver = ? AND first_told_at >= ?`
 	qJoinGroup     query = `INSERT INTO message_group (id, receiver, labels, wait, every, repeat, opened_at, due_at)
