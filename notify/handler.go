@@ -31,6 +31,7 @@ const maxAge = 24 * time.Hour
 // Messages is what the handler needs of a store.Store.
 type Messages interface {
 	FindMessage(ctx context.Context, id string) (store.MessageDetail, error)
+	FindOrder(ctx context.Context, id string) (store.Order, error)
 	RecordDelivery(ctx context.Context, d store.Delivery) error
 	// What a digest tells is read when it is sent.
 	FindRun(ctx context.Context, project, id string) (store.Run, error)
@@ -80,9 +81,16 @@ func (t *try) run(ctx context.Context) error {
 	if l == nil {
 		return t.failed(ctx, &store.PermanentError{Err: fmt.Errorf("the config has no channel %s of receiver %q any more", m.Channel, m.Receiver)})
 	}
-	if t.d.Newer && (m.Event == store.MessageUpdate || m.Event == store.MessageProgress) {
-		// Late, it would say what no longer holds.
+	order, err := t.st.FindOrder(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	if order.NewerSent && t.late() {
+		// It would say what no longer holds.
 		return t.record(ctx, store.Delivery{State: store.MessageSent, Error: "left out: a later message of the same problem says all of it"})
+	}
+	if why := t.outOfOrder(order); why != "" {
+		return t.standBack(ctx, why, m.State == store.MessageSending)
 	}
 	told, err := t.before(ctx)
 	if err != nil {
@@ -113,6 +121,40 @@ func (t *try) run(ctx context.Context) error {
 
 // lastTry reports whether the queue will not call again.
 func (t *try) lastTry() bool { return t.job.MaxAttempts > 0 && t.job.Attempt >= t.job.MaxAttempts }
+
+// late reports whether the message has no more to say once a later one is told.
+func (t *try) late() bool {
+	return t.d.Message.Event == store.MessageUpdate || t.d.Message.Event == store.MessageProgress
+}
+
+// outOfOrder says why another message about the same problem goes first: what is told last
+// must be what holds. A first message is a message of its own, and the others wait for it.
+func (t *try) outOfOrder(o store.Order) string {
+	switch {
+	case t.d.Message.Event == store.MessageFiring:
+	case o.NewerWaits && t.late():
+		return "a later message of the same problem goes first"
+	case o.OlderSending:
+		return "an earlier message of the same problem is still on its way"
+	}
+	return ""
+}
+
+// standBack has another message go first. One that is with its service on record, and for
+// which others would wait, is not any more.
+func (t *try) standBack(ctx context.Context, why string, sending bool) error {
+	m := t.d.Message
+	state := m.State
+	if state == store.MessageSending { // since a daemon was killed: it may be there
+		state = store.MessageFailed
+	}
+	if sending || state == store.MessageQueued && m.LastError != why {
+		if err := t.record(ctx, store.Delivery{State: state, Error: why}); err != nil {
+			return err
+		}
+	}
+	return t.notYet(afterFiring, why)
+}
 
 // notYet sends a message back to the queue that was not tried: were that counted as a try, the
 // back-off would have a message come minutes after others had their turns. It stays away for
@@ -161,6 +203,15 @@ func (t *try) send(ctx context.Context, l *line, about notice.Notice) error {
 	if err := t.record(ctx, store.Delivery{State: store.MessageSending}); err != nil {
 		l.gate.giveBack()
 		return err
+	}
+	// Of two that look at the same moment each is on record by now, and sees the other.
+	order, err := t.st.FindOrder(ctx, m.ID)
+	if why := t.outOfOrder(order); err != nil || why != "" {
+		l.gate.giveBack()
+		if err != nil {
+			return err
+		}
+		return t.standBack(ctx, why, true)
 	}
 	bounded, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()

@@ -18,6 +18,7 @@ type memory struct {
 	mu         sync.Mutex
 	details    map[string]store.MessageDetail
 	deliveries []store.Delivery
+	order      func(id string) store.Order // nil: nothing else is about the same problem
 	// refuse, when set, says which deliveries cannot be recorded.
 	refuse func(store.Delivery) bool
 }
@@ -44,6 +45,15 @@ func (m *memory) FindMessage(_ context.Context, id string) (store.MessageDetail,
 	}
 	return d, nil
 }
+
+func (m *memory) FindOrder(_ context.Context, id string) (store.Order, error) {
+	if m.order == nil {
+		return store.Order{}, nil
+	}
+	return m.order(id), nil
+}
+
+func (m *memory) ListSilences(context.Context, time.Time) ([]store.Silence, error) { return nil, nil }
 
 func (m *memory) ListMessages(context.Context, int64) ([]store.Message, error) {
 	m.mu.Lock()

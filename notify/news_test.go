@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -121,15 +122,55 @@ func TestALateMessageIsLeftOutWhereALaterOneSaysMore(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	st := newMemory()
+	st.order = func(string) store.Order { return store.Order{NewerSent: true} }
 	for _, event := range []store.MessageEvent{store.MessageUpdate, store.MessageProgress} {
 		m := store.Message{ID: "late " + string(event), Receiver: "team", Channel: "slack", Event: event, State: store.MessageFailed, GroupID: "g", CreatedAt: notifytest.SpecimenTime}
 		st.add("rising_loss", m)
-		d := st.details[m.ID]
-		d.Newer = true
-		st.details[m.ID] = d
 		require.NoError(t, b.n.Handler(st)(t.Context(), store.Job{MessageID: m.ID, Attempt: 2}))
 		require.Equal(t, store.MessageSent, st.message(m.ID).State)
 		require.Contains(t, st.message(m.ID).LastError, "left out")
 	}
 	require.Empty(t, b.slack.Messages())
+}
+
+// What is told last must be what holds: of two messages about one problem the earlier goes
+// first, or not at all.
+func TestMessagesOfOneProblemGoInOrder(t *testing.T) {
+	t.Parallel()
+	newer, behind := store.Order{NewerWaits: true}, store.Order{OlderSending: true}
+	for name, c := range map[string]struct {
+		event  store.MessageEvent
+		state  store.MessageState
+		orders []store.Order // as it is found, time after time; the last for ever
+		want   []store.MessageState
+		sent   bool
+	}{
+		"a later one waits":                 {store.MessageUpdate, store.MessageQueued, []store.Order{newer}, []store.MessageState{store.MessageQueued}, false},
+		"and the try of this one failed":    {store.MessageUpdate, store.MessageFailed, []store.Order{newer}, nil, false},
+		"and a daemon was killed with this": {store.MessageProgress, store.MessageSending, []store.Order{newer}, []store.MessageState{store.MessageFailed}, false},
+		"an earlier one is on its way":      {store.MessageUpdate, store.MessageQueued, []store.Order{behind}, []store.MessageState{store.MessageQueued}, false},
+		"a later one comes meanwhile": {
+			store.MessageUpdate, store.MessageQueued, []store.Order{{}, newer}, []store.MessageState{store.MessageSending, store.MessageQueued}, false,
+		},
+		"a first message is its own": {
+			store.MessageFiring, store.MessageQueued, []store.Order{behind}, []store.MessageState{store.MessageSending, store.MessageSent}, true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, st, asked := setup(t), newMemory(), 0
+			st.order = func(string) store.Order {
+				asked++
+				return c.orders[min(asked, len(c.orders))-1]
+			}
+			st.add("rising_loss", store.Message{
+				ID: "m", Receiver: "team", Channel: "webhook", Event: c.event, State: c.state, GroupID: "g", CreatedAt: notifytest.SpecimenTime,
+			})
+			err := b.n.Handler(st)(t.Context(), store.Job{MessageID: "m", Attempt: 1})
+			_, waits := errors.AsType[*store.NotYetError](err)
+			require.Equal(t, !c.sent, waits, "%v", err)
+			require.Equal(t, c.want, st.states("m"))
+			require.Len(t, b.hook.Calls(), map[bool]int{true: 1}[c.sent])
+		})
+	}
 }

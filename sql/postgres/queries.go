@@ -205,9 +205,12 @@ const (
 	qAcknowledgements query = `SELECT a.author, a.at FROM message m LEFT JOIN message f ON f.id = m.thread
 		JOIN acknowledgement a ON a.group_id = m.group_id AND a.opened_at = coalesce(f.created_at, m.created_at)
 		WHERE m.id = $1 ORDER BY a.at, a.author`
-	qNewer query = `SELECT count(*) FROM message m JOIN message o ON o.group_id = m.group_id AND o.receiver = m.receiver
-		AND o.channel = m.channel AND o.pk > m.pk AND o.state <> 'dead'
-		WHERE m.id = $1 AND m.group_id <> '' AND (o.event <> 'progress' OR m.event = 'progress')`
+	// Progress says less than an update or a resolution, but all of what progress said before.
+	qOrder query = `SELECT coalesce(bool_or(o.pk > m.pk AND o.state = 'sent' AND (o.event <> 'progress' OR m.event = 'progress')), false),
+		coalesce(bool_or(o.pk > m.pk AND o.state NOT IN ('sent', 'dead') AND (o.event <> 'progress' OR m.event = 'progress')), false),
+		coalesce(bool_or(o.pk < m.pk AND o.state = 'sending'), false)
+		FROM message m JOIN message o ON o.group_id = m.group_id AND o.receiver = m.receiver AND o.channel = m.channel
+		WHERE m.id = $1 AND m.group_id <> ''`
 
 	silenceColumns = `id, matchers::text, author, comment, created_at, starts_at, ends_at`
 

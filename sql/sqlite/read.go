@@ -168,11 +168,6 @@ func (s *Store) FindMessage(ctx context.Context, id string) (d store.MessageDeta
 		if d.Acknowledged, err = s.ListAcknowledgements(ctx, id); err != nil {
 			return d, err
 		}
-		newer, err := find(ctx, s.read, qNewer, scanCount, id)
-		if err != nil {
-			return d, fmt.Errorf("find what came after message %s: %w", id, err)
-		}
-		d.Newer = newer > 0
 	}
 	if d.Commands, err = s.ListCommands(ctx, d.Run.PK); err != nil {
 		return d, err
@@ -180,6 +175,11 @@ func (s *Store) FindMessage(ctx context.Context, id string) (d store.MessageDeta
 	all, err := s.ListEpochs(ctx, d.Run.PK)
 	d.Epochs = store.Curve(all)
 	return d, err
+}
+
+// FindOrder is store.Store's.
+func (s *Store) FindOrder(ctx context.Context, id string) (store.Order, error) {
+	return named(find(ctx, s.read, qOrder, scanOrder, id))("find the order of messages")
 }
 
 // also returns the findings of a message, but for the one that heads it.

@@ -249,6 +249,11 @@ func scanCount(s scanner) (n int, err error) {
 	return n, err
 }
 
+func scanOrder(s scanner) (o store.Order, err error) {
+	err = s.Scan(&o.NewerSent, &o.NewerWaits, &o.OlderSending)
+	return o, err
+}
+
 func scanOptionalTime(s scanner) (*time.Time, error) {
 	var text sql.NullString
 	if err := s.Scan(&text); err != nil {

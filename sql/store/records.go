@@ -259,9 +259,14 @@ type MessageDetail struct {
 	// Acknowledged are those who have seen the problem it speaks of, in the order in which
 	// they said so.
 	Acknowledged []Acknowledgement
-	// Newer is true when a later message of the same group to the same channel says all that
-	// this one would. Progress says less than any other event.
-	Newer bool
+}
+
+// Order says how a message stands to the others of its group to the same channel. All is
+// false for one without a group.
+type Order struct {
+	NewerSent    bool // a later one that says all of it
+	NewerWaits   bool // such a one is queued, with the service, or to be tried again
+	OlderSending bool // an earlier one is with the service, or was when a daemon was killed
 }
 
 // Acknowledgement is somebody's word to have seen a problem that was told.

@@ -50,6 +50,8 @@ type Store interface {
 	// FindMessage returns one message to people, with its run and finding.
 	// It returns ErrNotFound.
 	FindMessage(ctx context.Context, id string) (MessageDetail, error)
+	// FindOrder returns how a message stands to the others of its group.
+	FindOrder(ctx context.Context, id string) (Order, error)
 	// NextGroup returns when the next group is due; zero: none waits.
 	NextGroup(ctx context.Context) (time.Time, error)
 	// AddSilence stores a silence; one of the same id is replaced. The groups that it, or

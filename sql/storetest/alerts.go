@@ -88,23 +88,36 @@ func testAcknowledgements(t *testing.T, s store.Store) {
 	require.Equal(t, at(3*time.Minute+time.Second), next)
 
 	want := []store.Acknowledgement{{By: "anna", At: at(3 * time.Minute)}, {By: "bob", At: at(5 * time.Minute)}}
-	newer := func() []string {
-		var out []string
-		for _, id := range []string{"first", "progress", "update", "more progress"} {
-			d, err := s.FindMessage(ctx, id)
+	for _, id := range []string{"first", "progress", "update", "more progress"} {
+		d, err := s.FindMessage(ctx, id)
+		require.NoError(t, err)
+		requireSame(t, want, d.Acknowledged)
+	}
+	order := func() (out [4]store.Order) {
+		for i, id := range []string{"first", "progress", "update", "more progress"} {
+			o, err := s.FindOrder(ctx, id)
 			require.NoError(t, err)
-			requireSame(t, want, d.Acknowledged)
-			if d.Newer {
-				out = append(out, id)
-			}
+			out[i] = o
 		}
 		return out
 	}
-	require.Equal(t, []string{"first", "progress"}, newer())
-	require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: "more progress", At: at(6 * time.Minute), State: store.MessageDead}))
-	require.Equal(t, []string{"first", "progress"}, newer(), "the update says it too")
-	require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: "update", At: at(6 * time.Minute), State: store.MessageDead}))
-	require.Empty(t, newer(), "what was given up is read by nobody")
+	become := func(id string, state store.MessageState) {
+		require.NoError(t, s.RecordDelivery(ctx, store.Delivery{MessageID: id, At: at(6 * time.Minute), State: state}))
+	}
+	waits, behind := store.Order{NewerWaits: true}, store.Order{OlderSending: true}
+	require.Equal(t, [4]store.Order{waits, waits, {}, {}}, order(), "progress does not say what an update does")
+	become("progress", store.MessageSending)
+	require.Equal(t, [4]store.Order{waits, waits, behind, behind}, order())
+	become("progress", store.MessageFailed)
+	become("more progress", store.MessageDead)
+	require.Equal(t, [4]store.Order{waits, waits, {}, {}}, order(), "the update says it too")
+	become("update", store.MessageSent)
+	require.Equal(t, [4]store.Order{{NewerSent: true}, {NewerSent: true}, {}, {}}, order())
+	become("update", store.MessageDead)
+	require.Equal(t, [4]store.Order{}, order(), "what was given up is read by nobody")
+	none, err := s.FindOrder(ctx, "nothing")
+	require.NoError(t, err)
+	require.Zero(t, none)
 	got, err := s.ListAcknowledgements(ctx, "before")
 	require.NoError(t, err)
 	require.Empty(t, got)
