@@ -89,4 +89,7 @@ func TestAReplayAsText(t *testing.T) {
 	b.Reset()
 	require.NoError(t, Replayed{Source: "empty", Thresholds: []string{"defaults"}}.WriteText(&b))
 	require.Contains(t, b.String(), "empty: 0 epochs")
+	b.Reset()
+	require.NoError(t, Replayed{Source: "a\x1b[31m\u202eb", Notes: []string{"\aof it"}, Thresholds: []string{"defaults"}}.WriteText(&b))
+	require.Contains(t, b.String(), "a [31mb: 0 epochs\nnote:  of it\n", "what others wrote does not steer the terminal")
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/internal/oneline"
 )
 
 // worst is how many repositories a table shows.
@@ -18,7 +19,13 @@ const worst = 10
 // text gathers lines of at most 100 columns.
 type text struct{ b strings.Builder }
 
+// line writes a line; names of others among the arguments cannot steer the terminal.
 func (t *text) line(format string, args ...any) {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = oneline.Printable(s)
+		}
+	}
 	t.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
 }
 

@@ -46,7 +46,7 @@ func (e *examination) writeText(w io.Writer) {
 		if c.Advice != "" {
 			line += ": " + c.Advice
 		}
-		fmt.Fprintln(w, line)
+		fmt.Fprintln(w, oneline.Printable(line))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/epochwatch/epochwatch/daemon/bus"
 	"github.com/epochwatch/epochwatch/daemon/folder"
 	"github.com/epochwatch/epochwatch/ingest/spool"
+	"github.com/epochwatch/epochwatch/internal/oneline"
 )
 
 // ackWithin bounds the wait for one acknowledgement: a broker that answers nothing must
@@ -95,7 +96,7 @@ func writeSync(w io.Writer, r spool.Report) error {
 		if f.Reason != "" {
 			line += ": " + f.Reason
 		}
-		fmt.Fprintln(w, line)
+		fmt.Fprintln(w, oneline.Printable(line))
 	}
 	_, err := fmt.Fprintf(w, "%d events delivered, %d left\n", r.Delivered(), r.Left())
 	return err

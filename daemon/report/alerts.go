@@ -10,7 +10,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/epochwatch/epochwatch/internal/oneline"
 	"github.com/epochwatch/epochwatch/notify"
+	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -115,15 +117,15 @@ func (l AlertList) WriteText(w io.Writer, _ TextOptions) error {
 		fmt.Fprintln(t, "MADE (UTC)\tTO\tEVENT\tSTATE\tATTEMPTS\tMESSAGE")
 	}
 	for _, m := range l.Messages {
-		fmt.Fprintf(t, "%s\t%s/%s\t%s\t%s\t%d\t%s\n", m.CreatedAt.Format(time.DateTime), plain(m.Receiver), m.Channel, m.Event, m.State, m.Attempts, m.ID)
+		fmt.Fprintf(t, "%s\t%s/%s\t%s\t%s\t%d\t%s\n", m.CreatedAt.Format(time.DateTime), cell(m.Receiver), cell(m.Channel), m.Event, m.State, m.Attempts, m.ID)
 		for _, try := range m.Tries {
 			if try.Error != "" {
-				fmt.Fprintf(t, "  %s\t\t\t%s\t\t%s\n", try.At.Format(time.DateTime), try.State, plain(try.Error))
+				fmt.Fprintf(t, "  %s\t\t\t%s\t\t%s\n", try.At.Format(time.DateTime), try.State, oneline.Printable(try.Error))
 			}
 		}
 		if m.Event == store.MessageFiring {
 			for _, a := range m.Acknowledged {
-				fmt.Fprintf(t, "  %s\t\t\tseen\t\tacknowledged by %s\n", a.At.Format(time.DateTime), plain(a.By))
+				fmt.Fprintf(t, "  %s\t\t\tseen\t\tacknowledged by %s\n", a.At.Format(time.DateTime), cell(a.By))
 			}
 		}
 	}
@@ -131,7 +133,7 @@ func (l AlertList) WriteText(w io.Writer, _ TextOptions) error {
 		fmt.Fprintln(t, "\nNOT TOLD SINCE (UTC)\tTO\tRUN\tFINDING\tWHY")
 	}
 	for _, u := range l.Untold {
-		fmt.Fprintf(t, "%s\t%s\t%s/%s\t%s\t%s\n", u.Since.Format(time.DateTime), plain(u.Receiver), u.Project, u.Run, plain(u.Kind), plain(u.Why))
+		fmt.Fprintf(t, "%s\t%s\t%s/%s\t%s\t%s\n", u.Since.Format(time.DateTime), cell(u.Receiver), cell(u.Project), cell(u.Run), cell(u.Kind), oneline.Printable(u.Why))
 	}
 	return t.Flush()
 }
@@ -170,7 +172,7 @@ func (l SilenceList) WriteText(w io.Writer, _ TextOptions) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tUNTIL (UTC)\tMATCHERS\tAUTHOR\tCOMMENT")
 	for _, s := range l.Silences {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.EndsAt.Format(time.DateTime), plain(strings.Join(s.Matchers, " ")), plain(s.Author), plain(s.Comment))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.EndsAt.Format(time.DateTime), oneline.Printable(strings.Join(s.Matchers, " ")), cell(s.Author), oneline.Printable(s.Comment))
 	}
 	return t.Flush()
 }
@@ -238,26 +240,26 @@ func RoutingOf(run store.Run, all []notify.Explanation, now time.Time) Routing {
 func (r Routing) WriteText(w io.Writer, _ TextOptions) error {
 	var b strings.Builder
 	for _, f := range slices.Concat(r.Findings, r.Ends) {
-		fmt.Fprintln(&b, f.about(r.Project+"/"+r.Run))
+		fmt.Fprintln(&b, f.about(cell(r.Project)+"/"+cell(r.Run)))
 		for _, h := range f.Heard {
-			to := plain(h.Receiver) + " by " + strings.Join(h.Channels, ", ")
+			to := cell(h.Receiver) + " by " + cell(strings.Join(h.Channels, ", "))
 			if len(h.Channels) == 0 {
-				to = "nobody: the receiver " + plain(h.Receiver) + " has no channel"
+				to = "nobody: the receiver " + cell(h.Receiver) + " has no channel"
 			}
-			fmt.Fprintf(&b, "  told    %s (%s", to, h.Route)
+			fmt.Fprintf(&b, "  told    %s (%s", to, oneline.Printable(h.Route))
 			for _, k := range slices.Sorted(maps.Keys(h.Group)) {
-				fmt.Fprintf(&b, "; %s=%s", k, plain(h.Group[k]))
+				fmt.Fprintf(&b, "; %s=%s", k, cell(h.Group[k]))
 			}
 			fmt.Fprintln(&b, ")")
 			if h.HeldBack != "" {
-				fmt.Fprintf(&b, "          but not now: %s\n", plain(h.HeldBack))
+				fmt.Fprintf(&b, "          but not now: %s\n", oneline.Printable(h.HeldBack))
 			}
 		}
 		if len(f.Heard) == 0 {
 			fmt.Fprintln(&b, "  told    nobody")
 		}
 		for _, p := range f.Passed {
-			fmt.Fprintf(&b, "  passed  %s: %s\n", p.Route, plain(p.Why))
+			fmt.Fprintf(&b, "  passed  %s: %s\n", oneline.Printable(p.Route), oneline.Printable(p.Why))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -278,15 +280,11 @@ func (f Routed) about(run string) string {
 	case f.Supposed:
 		return "a " + f.Severity + " finding, were there one, of " + run
 	}
-	return f.Severity + " " + plain(f.Kind) + " of " + run
+	return f.Severity + " " + cell(f.Kind) + " of " + run
 }
 
-// plain keeps what a stranger wrote from steering the terminal.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '\ufffd'
-		}
-		return r
-	}, text)
-}
+// nameWidth is how long a name may be in a table, in columns.
+const nameWidth = 60
+
+// cell makes a name that fits into a table.
+func cell(name string) string { return notice.Clean(name, nameWidth) }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/epochwatch/epochwatch/daemon/control"
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -83,7 +84,7 @@ func (c Command) Awaits() bool {
 func (c Command) Title() string {
 	text := words(c.Kind)
 	if c.Optimizer != "" {
-		text += " of " + c.Optimizer
+		text += " of " + notice.Clean(c.Optimizer, nameWidth)
 	}
 	if c.From != nil && c.To != nil {
 		text += fmt.Sprintf(" %s → %s", short(float64(*c.From)), short(float64(*c.To)))

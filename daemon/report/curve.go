@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/notify/notice"
 )
 
 // short writes a number for people: four significant digits.
@@ -145,11 +146,12 @@ func (p *page) curves(points []point, onset *int, rates []float64) {
 	rows := rowsOf(points, rates)
 	c := curves{page: p, points: points, onset: -1}
 	values := 0
-	for _, r := range rows {
+	for i, r := range rows {
+		r.name = notice.Clean(r.name, 22)
+		rows[i].name = r.name
 		c.wide = max(c.wide, utf8.RuneCountInString(r.name))
 		values = max(values, utf8.RuneCountInString(r.ends))
 	}
-	c.wide = min(c.wide, 22)
 	c.grid = newGrid(len(points), max(p.o.Width-c.wide-values-len("  ")-len(" ")-len("  "), 8))
 	if onset != nil && *onset >= points[0].epoch && *onset <= points[len(points)-1].epoch {
 		c.onset = c.grid.cellOf(points, *onset)
@@ -205,16 +207,12 @@ type curves struct {
 
 // row draws one metric. From the onset on it is painted.
 func (c *curves) row(r row) {
-	name := r.name
-	if n := []rune(name); len(n) > c.wide {
-		name = string(n[:c.wide-1]) + "…"
-	}
 	bars := spark(c.grid.cells(r.v), c.grid.wide)
 	drawn := strings.Join(bars, "")
 	if c.onset >= 0 {
 		drawn = strings.Join(bars[:c.onset], "") + c.paint(yellow, strings.Join(bars[c.onset:], ""))
 	}
-	c.line("  %-*s %s  %s", c.wide, name, drawn, r.ends)
+	c.line("  %-*s %s  %s", c.wide, r.name, drawn, r.ends)
 }
 
 // axis points at the onset below the curves, and says the epochs at the ends.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/notify/notice"
 )
 
 // findings writes all findings: those that hold, the gravest first, then those that are over.
@@ -56,7 +57,7 @@ func when(f Finding) string {
 		text = fmt.Sprintf("from epoch %d, seen at %d, over at %d", f.OnsetEpoch, f.FiredEpoch, *f.ResolvedEpoch)
 	}
 	if f.Metric != "" {
-		text = f.Metric + ", " + text
+		text = notice.Clean(f.Metric, nameWidth) + ", " + text
 	}
 	return text
 }

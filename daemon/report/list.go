@@ -3,10 +3,12 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -17,6 +19,8 @@ const (
 	sparkWidth = 12
 	// idWidth is what an id gets before it pushes the rest of its line to the right.
 	idWidth = 22
+	// leastName is what a name keeps of itself where a line has no room for it, in columns.
+	leastName = 16
 )
 
 // WriteText writes the runs as a table, newest first: state, start, curve and last value of
@@ -60,9 +64,7 @@ func (p *page) listed(r Run, doc RunDocument, known bool, wide int) {
 	p.line("%s  %s  %s  %s", p.paint(bold, fmt.Sprintf("%-*s", wide, r.ID)), p.paint(style, fmt.Sprintf("%-11s", r.State)),
 		r.StartedAt.Local().Format("2006-01-02 15:04"), curve)
 	var more []string
-	if r.Name != "" {
-		more = append(more, r.Name)
-	}
+	verdict := "" // how the last of them is painted
 	if r.Project != "default" {
 		more = append(more, "project "+r.Project)
 	}
@@ -71,7 +73,19 @@ func (p *page) listed(r Run, doc RunDocument, known bool, wide int) {
 		if doc.Verdict.Kind == detectors.KindHealthy {
 			more = append(more, "healthy so far")
 		} else {
-			more = append(more, p.paint(yellow, title(doc.Verdict.Kind)))
+			more, verdict = append(more, title(doc.Verdict.Kind)), yellow
+		}
+	}
+	if r.Name != "" {
+		room := p.o.Width - 2
+		for _, m := range more {
+			room -= len(" · ") - 1 + utf8.RuneCountInString(m)
+		}
+		more = slices.Insert(more, 0, notice.Clean(r.Name, max(room, leastName)))
+	}
+	for i, m := range more {
+		if more[i] = p.paint("", m); i == len(more)-1 {
+			more[i] = p.paint(verdict, m)
 		}
 	}
 	if len(more) > 0 {

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/epochwatch/epochwatch/detectors"
+	"github.com/epochwatch/epochwatch/internal/oneline"
 )
 
 // TextOptions say what the text is written on.
@@ -17,7 +18,8 @@ type TextOptions struct {
 	Load func(project, id string) (RunDocument, error)
 }
 
-// page gathers the lines of a report.
+// page gathers the lines of a report. What others wrote goes through paint or wrapped, which
+// keep it from steering the terminal; line takes what it is given.
 type page struct {
 	b strings.Builder
 	o TextOptions
@@ -53,7 +55,9 @@ const (
 	yellow = "33"
 )
 
+// paint makes s printable and gives it a colour.
 func (p *page) paint(style, s string) string {
+	s = oneline.Printable(s)
 	if !p.o.Colour || s == "" || style == "" {
 		return s
 	}
@@ -80,6 +84,7 @@ func (p *page) wrapped(lead, text, style string) {
 		line, prefix = "", indent
 	}
 	for word := range strings.FieldsFuncSeq(text, breaks) {
+		word = oneline.Printable(word)
 		if line != "" && utf8.RuneCountInString(prefix)+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > p.o.Width {
 			flush()
 		}

@@ -5,8 +5,10 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/epochwatch/epochwatch/ingest/contract"
+	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -109,11 +111,12 @@ func (d RunDocument) WriteText(w io.Writer, o TextOptions) error {
 }
 
 func (p *page) head(r Run, epochs int) {
-	name := r.ID
+	name := p.paint(bold, r.ID)
 	if r.Name != "" {
-		name = r.Name + "  " + p.paint(dim, r.ID)
+		room := max(p.o.Width-utf8.RuneCountInString(r.ID)-2, leastName)
+		name = p.paint(bold, notice.Clean(r.Name, room)) + "  " + p.paint(dim, r.ID)
 	}
-	p.line("%s", p.paint(bold, name))
+	p.line("%s", name)
 	facts := []string{stateText(r), count(epochs, "epoch")}
 	if r.Attempts > 1 {
 		facts = append(facts, count(r.Attempts, "attempt"))

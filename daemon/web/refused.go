@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/epochwatch/epochwatch/internal/oneline"
+	"github.com/epochwatch/epochwatch/notify/notice"
 	"github.com/epochwatch/epochwatch/sql/store"
 )
 
@@ -58,17 +60,7 @@ func (l RefusedList) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "RECEIVED\tSUBJECT\tBYTES\tREASON\tDETAIL")
 	for _, r := range l.Refused {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", r.ReceivedAt.Format(time.DateTime), shown(r.Subject), r.Size, r.Reason, shown(r.Detail))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", r.ReceivedAt.Format(time.DateTime), notice.Clean(r.Subject, 160), r.Size, r.Reason, oneline.Printable(r.Detail))
 	}
 	return t.Flush()
-}
-
-// shown keeps what a stranger sent from steering the terminal.
-func shown(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '�'
-		}
-		return r
-	}, text)
 }

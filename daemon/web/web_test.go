@@ -228,6 +228,10 @@ func TestRefusedMessagesAreShownSafely(t *testing.T) {
 	require.Contains(t, b.String(), "2026-01-02 03:04:05")
 	require.Contains(t, b.String(), "malformed")
 	require.NotContains(t, b.String(), "\x1b")
+	l.Refused[0].Detail = "turned \u202e"
+	b.Reset()
+	require.NoError(t, l.WriteText(&b))
+	require.NotContains(t, b.String(), "\u202e")
 	b.Reset()
 	require.NoError(t, web.RefusedList{}.WriteText(&b))
 	require.Equal(t, "No message was refused.\n", b.String())

@@ -2,8 +2,9 @@ package notice
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/epochwatch/epochwatch/internal/oneline"
 )
 
 // The longest names that are shown; a metric name may have 512 bytes.
@@ -17,15 +18,7 @@ func clean(text string, limit int) string { return Clean(text, limit) }
 // Clean makes one line of text that a stranger chose: no control characters, no marks that
 // turn the direction of what follows, at most limit runes.
 func Clean(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r) || unicode.IsControl(r):
-			return ' '
-		case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0x200E, r == 0x200F, r == utf8.RuneError:
-			return -1
-		}
-		return r
-	}, text)
+	text = strings.ReplaceAll(oneline.Printable(text), string(utf8.RuneError), "")
 	return Shorten(strings.Join(strings.Fields(text), " "), limit)
 }
 
