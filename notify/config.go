@@ -14,6 +14,8 @@ type Config struct {
 	Intervals []Interval `yaml:"time_intervals"`
 	Inhibit   []Inhibit  `yaml:"inhibit"`
 	Digests   []Digest   `yaml:"digests"`
+	// Rules are the names of the rules of one's own, which are kinds to match as well.
+	Rules []string `yaml:"-"`
 	// Zone is that of digests and intervals that name none, of "until morning", and what
 	// times in messages are written in, as in Europe/Berlin; empty: UTC.
 	Zone string `yaml:"zone"`

@@ -125,6 +125,11 @@ func TestValidateNamesThePath(t *testing.T) {
 		`route: {routes: [{matchers: ['project=~"("']}]}`:                                        `"(" is not a regular expression`,
 		`route: {routes: [{matchers: ['project="x']}]}`:                                          `the quotes do not fit`,
 		`route: {routes: [{matchers: ['severity=bad']}]}`:                                        `"bad" is none of info, warning, critical`,
+		`route: {routes: [{matchers: ["kind==plateau"]}]}`:                                       `route.routes[0].matchers[0]: "kind==plateau" has one = too many: want kind=plateau;`,
+		`route: {routes: [{matchers: ["run!==x"]}]}`:                                             `"run!==x" has one = too many: want run!=x;`,
+		`route: {routes: [{matchers: ["kind!=losnan"]}]}`:                                        `route.routes[0].matchers[0]: there is no kind "losnan", did you mean "loss_nan"?`,
+		`route: {routes: [{match: {kind: losnan}}]}`:                                             `route.routes[0].match.kind: there is no kind "losnan", did you mean "loss_nan"?`,
+		`inhibit: [{source: [kind=run_endet], target: [kind=spike]}]`:                            `inhibit[0].source[0]: there is no kind "run_endet", did you mean "run_ended"?`,
 		`route: {matchers: [kind=plateau]}`:                                                      "route.match: the outermost route",
 		`receivers: [{slack: {token: x, channel: c}}]`:                                           "receivers[0].name: missing",
 		`receivers: [{name: log}]`:                                                               `receivers[0].name: "log" is the log itself`,
@@ -160,6 +165,19 @@ func TestValidateNamesThePath(t *testing.T) {
 		require.NotContains(t, err.Error(), "hunter2", text)
 	}
 	require.NoError(t, (&notify.Config{}).Validate(), "the zero config sends to the log")
+	own := parse(t, `route: {routes: [{matchers: [kind=heat, "kind!=run_ended", 'kind=~"los.*"', 'project="=x"']}]}`)
+	require.ErrorContains(t, own.Validate(), `there is no kind "heat"`)
+	own.Rules = []string{"heat"}
+	require.NoError(t, own.Validate(), "a rule of one's own is a kind; patterns and other keys are free")
+}
+
+// A daemon may have had other rules, so a silence may be of a kind that is unknown.
+func TestASilenceTakesAnyKind(t *testing.T) {
+	t.Parallel()
+	_, err := notify.NewSilence([]string{"kind=losnan"}, "anna", "", time.Now(), time.Hour)
+	require.NoError(t, err)
+	_, err = notify.NewSilence([]string{"kind==plateau"}, "anna", "", time.Now(), time.Hour)
+	require.ErrorContains(t, err, "want kind=plateau;")
 }
 
 func TestDuration(t *testing.T) {

@@ -26,6 +26,9 @@ func parseMatcher(text string) (matcher, error) {
 		return matcher{}, fmt.Errorf("%q is not a matcher: want e.g. project=\"vision\", kind!=plateau or metric=~\"val_.*\"", text)
 	}
 	m := matcher{key: form[1], not: form[2][0] == '!', exact: form[3]}
+	if !strings.HasSuffix(form[2], "~") && strings.HasPrefix(m.exact, "=") {
+		return m, fmt.Errorf("%q has one = too many: want %s%s%s; a name that begins with = stands in quotes", text, m.key, form[2], strings.TrimLeft(m.exact, "= "))
+	}
 	if !slices.Contains(matchKeys, m.key) {
 		return m, fmt.Errorf("%q is none of %s", m.key, strings.Join(matchKeys, ", "))
 	}

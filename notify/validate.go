@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/epochwatch/epochwatch/detectors"
 	"github.com/epochwatch/epochwatch/internal/cronspec"
 	"github.com/epochwatch/epochwatch/internal/secret"
+	"github.com/epochwatch/epochwatch/internal/suggest"
 	"github.com/epochwatch/epochwatch/notify/email"
 	"github.com/epochwatch/epochwatch/notify/webhook"
 )
@@ -24,7 +26,7 @@ var (
 // Validate returns everything that is wrong, each by its path in the config, and no secret.
 // Secrets that are still to come (…_file, ${NAME}) are not looked into: call Resolve first.
 func (c *Config) Validate() error {
-	v := &validation{names: map[string]bool{}, times: map[string]bool{}}
+	v := &validation{names: map[string]bool{}, times: map[string]bool{}, kinds: kindsOf(c)}
 	for i := range c.Receivers {
 		v.receiver(fmt.Sprintf("receivers[%d]", i), &c.Receivers[i])
 	}
@@ -46,6 +48,23 @@ type validation struct {
 	errs  []error
 	names map[string]bool
 	times map[string]bool // intervals
+	kinds []string
+}
+
+// kindsOf returns what a finding, or a run's end, can be of.
+func kindsOf(c *Config) []string {
+	out := append([]string{string(kindEnded)}, c.Rules...)
+	for _, s := range detectors.Specs() {
+		out = append(out, string(s.Kind))
+	}
+	return out
+}
+
+// kind refuses the name of a kind that nothing can be of: it would match nothing, or all.
+func (v *validation) kind(path, name string) {
+	if !slices.Contains(v.kinds, name) && !detectors.BuiltIn(detectors.Kind(name)) {
+		v.bad(path, "there is no kind %.60q%s", name, suggest.Known(name, slices.Values(v.kinds)))
+	}
 }
 
 func (v *validation) intervals(c *Config) {
@@ -126,8 +145,12 @@ func (v *validation) digests(c *Config) {
 
 func (v *validation) matchers(path string, texts []string) {
 	for i, text := range texts {
-		if _, err := parseMatcher(text); err != nil {
-			v.bad(fmt.Sprintf("%s[%d]", path, i), "%v", err)
+		m, err := parseMatcher(text)
+		switch at := fmt.Sprintf("%s[%d]", path, i); {
+		case err != nil:
+			v.bad(at, "%v", err)
+		case m.key == "kind" && m.regexp == nil:
+			v.kind(at, m.exact)
 		}
 	}
 }
@@ -284,6 +307,8 @@ func (v *validation) route(path string, r *Route) {
 			v.bad(path+".match", "%q is none of %s", k, strings.Join(matchKeys, ", "))
 		} else if k == "severity" && rank(r.Match[k]) == 0 {
 			v.bad(path+".match.severity", "%q is none of info, warning, critical", r.Match[k])
+		} else if k == "kind" {
+			v.kind(path+".match.kind", r.Match[k])
 		}
 	}
 	v.matchers(path+".matchers", r.Matchers)

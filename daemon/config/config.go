@@ -196,7 +196,11 @@ func (c *Config) Validate() error {
 
 // Notify is what concerns messages to people.
 func (c *Config) Notify() *notify.Config {
-	return &notify.Config{Receivers: c.Receivers, Route: c.Route, Intervals: c.Intervals, Inhibit: c.Inhibit, Digests: c.Digests, Zone: c.Zone}
+	n := &notify.Config{Receivers: c.Receivers, Route: c.Route, Intervals: c.Intervals, Inhibit: c.Inhibit, Digests: c.Digests, Zone: c.Zone}
+	for _, r := range c.Rules {
+		n.Rules = append(n.Rules, r.Name)
+	}
+	return n
 }
 
 // Page is what leads to the page of a run when its id is put behind it; empty when the

@@ -18,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/epochwatch/epochwatch/internal/secret"
+	"github.com/epochwatch/epochwatch/internal/suggest"
 )
 
 // tree is a config file as read, with what is wrong with it.
@@ -180,7 +181,7 @@ func (t *tree) checkStruct(node ast.Node, typ reflect.Type, path string) {
 		at := join(path, key)
 		field, ok := known[key]
 		if !ok {
-			e := t.errorAt(value.Key.GetToken(), path, fmt.Sprintf("unknown key %.60q%s", key, suggest(key, known)))
+			e := t.errorAt(value.Key.GetToken(), path, fmt.Sprintf("unknown key %.60q%s", key, suggest.Known(key, maps.Keys(known))))
 			e.Excerpt = t.key(e.Line) // who mistakes a key may have put a secret behind it
 			t.errs = append(t.errs, e)
 			continue

@@ -1,18 +1,20 @@
-package config
+// Package suggest says which of the known words was meant by one that is not among them.
+package suggest
 
 import (
 	"fmt"
-	"maps"
+	"iter"
 	"slices"
 	"strings"
 )
 
-// suggest says which key was meant, or which there are.
-func suggest[V any](key string, known map[string]V) string {
-	names := slices.Sorted(maps.Keys(known))
+// Known is the end of an error about an unknown word: the known one that is at most two slips
+// away, or, where there is none, all of them.
+func Known(word string, known iter.Seq[string]) string {
+	names := slices.Sorted(known)
 	best, distance := "", 3 // two slips at most
 	for _, n := range names {
-		if d := edits(strings.ToLower(key), n); d < distance && d < len(n) {
+		if d := edits(strings.ToLower(word), n); d < distance && d < len(n) {
 			best, distance = n, d
 		}
 	}
