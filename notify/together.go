@@ -52,10 +52,7 @@ func (t *try) together(ctx context.Context, h *holder) (done bool, err error) {
 		}
 	}
 	if !made {
-		if err := t.gather(ctx, h, id); err != nil {
-			return false, err
-		}
-		if _, told, err = t.toldIn(ctx, id); told || err != nil {
+		if told, err = t.gather(ctx, h, id); told || err != nil {
 			return told, err
 		}
 	}
@@ -80,7 +77,11 @@ func (t *try) toldIn(ctx context.Context, id string) (made, told bool, err error
 	if !(digestRun{Project: run.Project, ID: run.ID, Attempts: run.Attempts}).in(body.Ended) {
 		return true, false, nil
 	}
-	return true, true, t.record(ctx, store.Delivery{State: store.MessageSent, Error: "told together with other ends, as message " + id})
+	return true, true, t.record(ctx, toldTogether(id))
+}
+
+func toldTogether(id string) store.Delivery {
+	return store.Delivery{State: store.MessageSent, Error: "told together with other ends, as message " + id}
 }
 
 // free reports whether nothing keeps a queued end from being told.
@@ -100,19 +101,21 @@ func (e *endBody) run() store.Run {
 	return store.Run{Project: e.Project, ID: e.Run, Name: e.Name, Tags: e.Tags, State: e.State}
 }
 
-// gather queues the message about the ends that wait and that nothing keeps back. Those that
-// have just come are left to the next one: they may be about to be told by themselves.
-func (t *try) gather(ctx context.Context, h *holder, id string) error {
+// gather queues the message about the ends that wait and that nothing keeps back, has those
+// on record as told in it, and reports whether this end is among them. Those that have just
+// come are left to the next one: they may be about to be told by themselves.
+func (t *try) gather(ctx context.Context, h *holder, id string) (told bool, err error) {
 	m := t.d.Message
+	var recorded []store.Delivery
 	list, err := t.st.ListEnds(ctx, m.Receiver, m.Channel, h.now, endsLimit)
 	if err != nil {
-		return err
+		return false, err
 	}
 	b := digestBody{
 		Name: "ends of runs", From: m.CreatedAt, To: h.now.UTC().Truncate(time.Microsecond), Zone: t.n.zone.String(),
 		Ended: []digestRun{}, Running: []digestRun{}, Together: true,
 	}
-	for _, o := range list {
+	for _, o := range slices.Backward(list) {
 		waited := o.LastError != "" && o.LastError != whyMany || !o.CreatedAt.Add(stormWait).After(h.now)
 		if o.State != store.MessageQueued || !waited || !h.free(o) {
 			continue
@@ -123,14 +126,14 @@ func (t *try) gather(ctx context.Context, h *holder, id string) error {
 			continue // removed since
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		if end.State == store.StateLost && run.State != store.StateLost {
 			continue // it says so itself
 		}
 		epochs, err := t.st.ListEpochs(ctx, run.PK)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if o.CreatedAt.Before(b.From) {
 			b.From = o.CreatedAt
@@ -138,17 +141,30 @@ func (t *try) gather(ctx context.Context, h *holder, id string) error {
 		b.Ended = append(b.Ended, digestRun{
 			Project: end.Project, ID: end.Run, Attempts: end.Attempts, State: end.State, Epochs: len(store.Curve(epochs)),
 		})
+		d := toldTogether(id)
+		d.MessageID, d.At = o.ID, h.now
+		recorded, told = append(recorded, d), told || o.ID == m.ID
 	}
 	text, err := json.Marshal(b)
 	if err != nil {
-		return err
+		return false, err
 	}
 	message := store.Message{
 		ID: id, Receiver: m.Receiver, Channel: m.Channel, Event: store.MessageDigest, State: store.MessageQueued, CreatedAt: h.now, Body: string(text),
 	}
-	err = t.st.Ingest(ctx, func(tx store.Tx) error { return tx.Write(ctx, store.Changes{Messages: []store.Message{message}}) })
+	err = t.st.Ingest(ctx, func(tx store.Tx) error {
+		// One at a time, in all daemons: what another one gathers meanwhile is not the same.
+		if _, err := tx.LockGroups(ctx, h.now, 0); err != nil {
+			return err
+		}
+		if made, err := tx.HasMessage(ctx, id); made || err != nil {
+			told = false
+			return err
+		}
+		return tx.Write(ctx, store.Changes{Messages: []store.Message{message}, Deliveries: recorded})
+	})
 	if err != nil {
-		return fmt.Errorf("queue the message about %d ends: %w", len(b.Ended), err)
+		return false, fmt.Errorf("queue the message about %d ends: %w", len(b.Ended), err)
 	}
-	return nil
+	return told, nil
 }

@@ -164,3 +164,54 @@ route: {mute_times: [nights]}
 	require.NoError(t, err)
 	require.Equal(t, "told together with other ends, as message "+all[0].ID, deliveries[len(deliveries)-1].Error)
 }
+
+// The message about many ends has the id of a minute; an end that is in it and whose own turn
+// comes in the next minute, for instance because the daemon was killed, is not told again.
+func TestEndsToldTogetherAreToldOnceAcrossMinutes(t *testing.T) {
+	t.Parallel()
+	w := newEndsWorld(t, onSQLite(t), lostRuns)
+	w.clock.pass(w.clock.now().Truncate(time.Minute).Add(90 * time.Second).Sub(w.clock.now()))
+	for i := range 30 {
+		w.lose(fmt.Sprintf("run-%02d", i))
+	}
+	w.work()
+	w.clock.pass(15 * time.Second)
+	messages, err := w.st.ListRecentMessages(t.Context(), 0, 100)
+	require.NoError(t, err)
+	_ = w.n.Handler(w.st)(t.Context(), store.Job{MessageID: messages[len(messages)-1].ID, Attempt: 1, MaxAttempts: 12})
+	w.clock.pass(20 * time.Second)
+	clear(w.due)
+	for range 24 {
+		w.work()
+		w.clock.pass(5 * time.Second)
+	}
+	_, runs := w.told()
+	require.Len(t, runs, 30)
+	for run, n := range runs {
+		require.Equal(t, 1, n, run)
+	}
+}
+
+// Ends that are kept back do not hide how many are to be told now.
+func TestHeldEndsDoNotHideAStorm(t *testing.T) {
+	t.Parallel()
+	w := newEndsWorld(t, onSQLite(t), lostRuns)
+	silence, err := notify.NewSilence([]string{`run=~"quiet.*"`}, "anna", "", w.clock.now(), 24*time.Hour)
+	require.NoError(t, err)
+	require.NoError(t, w.st.AddSilence(t.Context(), silence))
+	for i := range 200 {
+		w.lose(fmt.Sprintf("quiet-%03d", i))
+	}
+	w.work()
+	w.clock.pass(5 * time.Minute)
+	for i := range 60 {
+		w.lose(fmt.Sprintf("run-%03d", i))
+	}
+	for range 24 {
+		w.work()
+		w.clock.pass(5 * time.Second)
+	}
+	n, runs := w.told()
+	require.Len(t, runs, 60)
+	require.Less(t, n, 13)
+}

@@ -54,6 +54,12 @@ func (t *tx) CountFirstTold(ctx context.Context, receiver string, since time.Tim
 	return named(find(ctx, t, qFirstTold, pgx.RowTo[int], receiver, since))("count groups")
 }
 
+// HasMessage is store.Tx's.
+func (t *tx) HasMessage(ctx context.Context, id string) (bool, error) {
+	n, err := find(ctx, t, qHasMessage, pgx.RowTo[int], id)
+	return n > 0, err
+}
+
 func (t *tx) withMembers(ctx context.Context, groups []store.Group) ([]store.GroupState, error) {
 	if len(groups) == 0 {
 		return nil, nil

@@ -122,6 +122,7 @@ const (
 
 	qMessages query = `SELECT ` + messageColumns + ` FROM message WHERE run_pk = $1 OR id IN (
 		SELECT message_id FROM message_finding WHERE run_pk = $1) ORDER BY pk`
+	qHasMessage     query = `SELECT count(*) FROM message WHERE id = $1`
 	qMessage        query = `SELECT ` + messageColumns + ` FROM message WHERE id = $1`
 	qInsertMessages query = `INSERT INTO message (` + messageColumns + `)
 		SELECT u.id, u.run_pk, u.finding_id, u.receiver, u.channel, u.event, u.state, u.attempts, u.last_error, u.created_at,
@@ -226,7 +227,7 @@ const (
 	qEnds query = `SELECT ` + messageColumns + ` FROM message WHERE pk IN (
 		SELECT pk FROM message WHERE state = 'queued' AND event = 'run_ended' AND receiver = $1 AND channel = $2
 		UNION SELECT pk FROM message WHERE created_at >= $3 AND event = 'run_ended' AND receiver = $1 AND channel = $2)
-		ORDER BY pk LIMIT $4`
+		ORDER BY pk DESC LIMIT $4`
 	qDeliveries query = `SELECT message_id, at, state, error, reference FROM delivery WHERE message_id = $1 ORDER BY pk`
 	qWaiting    query = `SELECT ` + groupedColumns + ` FROM grouped_finding WHERE told = '' AND ($1 = 0 OR run_pk = $1)
 		ORDER BY joined_at DESC LIMIT $2`

@@ -113,7 +113,7 @@ func (s *Store) Work(ctx context.Context, handlers map[string]store.JobFunc, per
 
 // RecordDelivery is store.Store's.
 func (s *Store) RecordDelivery(ctx context.Context, d store.Delivery) error {
-	tag, err := s.pool.Exec(ctx, string(qDeliver), d.MessageID, d.State, clean(d.Error), clean(d.Reference), d.At)
+	tag, err := s.pool.Exec(ctx, string(qDeliver), deliveryOf(d)...)
 	switch {
 	case err != nil:
 		err = plain(err)
@@ -123,6 +123,11 @@ func (s *Store) RecordDelivery(ctx context.Context, d store.Delivery) error {
 		return nil
 	}
 	return fmt.Errorf("record a delivery of message %s: %w", d.MessageID, err)
+}
+
+// deliveryOf are the arguments of qDeliver.
+func deliveryOf(d store.Delivery) []any {
+	return []any{d.MessageID, d.State, clean(d.Error), clean(d.Reference), d.At}
 }
 
 // Upkeep is store.Store's. Postgres tidies up by itself.

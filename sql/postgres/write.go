@@ -29,6 +29,9 @@ func (t *tx) Write(ctx context.Context, c store.Changes) error {
 		return err
 	}
 	queueMessages(b, c.Messages, &fresh)
+	for _, d := range c.Deliveries {
+		b.Queue(string(qDeliver), deliveryOf(d)...)
+	}
 	queueQuarantined(b, c.Quarantined)
 	if b.Len() == 0 {
 		return nil

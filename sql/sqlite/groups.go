@@ -51,6 +51,12 @@ func (t *tx) CountFirstTold(ctx context.Context, receiver string, since time.Tim
 	return named(find(ctx, t, qFirstTold, scanCount, receiver, timeText(since)))("count groups")
 }
 
+// HasMessage is store.Tx's.
+func (t *tx) HasMessage(ctx context.Context, id string) (bool, error) {
+	n, err := find(ctx, t, qHasMessage, scanCount, id)
+	return n > 0, err
+}
+
 func (t *tx) withMembers(ctx context.Context, g store.Group) (store.GroupState, error) {
 	grouped, err := list(ctx, t, qGrouped, scanGrouped, g.ID)
 	if err != nil {

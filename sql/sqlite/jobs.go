@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -38,21 +37,17 @@ func (s *Store) Work(ctx context.Context, handlers map[string]store.JobFunc, per
 }
 
 // RecordDelivery is store.Store's.
-func (s *Store) RecordDelivery(ctx context.Context, d store.Delivery) (err error) {
-	if s.write == nil {
-		return errReadOnly
-	}
-	tx, err := s.write.BeginTx(ctx, nil)
+func (s *Store) RecordDelivery(ctx context.Context, d store.Delivery) error {
+	err := s.Ingest(ctx, func(inner store.Tx) error { return inner.(*tx).deliver(ctx, &d) })
 	if err != nil {
-		return fmt.Errorf("record a delivery: %w", plain(err))
+		return fmt.Errorf("record a delivery of message %s: %w", d.MessageID, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("record a delivery of message %s: %w", d.MessageID, plain(err)), plain(tx.Rollback()))
-		}
-	}()
+	return nil
+}
+
+func (t *tx) deliver(ctx context.Context, d *store.Delivery) error {
 	at := timeText(d.At)
-	r, err := tx.ExecContext(ctx, string(qDeliver), d.MessageID, d.State, d.Error, d.Reference, at)
+	r, err := t.exec(ctx, qDeliver, d.MessageID, d.State, d.Error, d.Reference, at)
 	if err != nil {
 		return err
 	}
@@ -63,10 +58,8 @@ func (s *Store) RecordDelivery(ctx context.Context, d store.Delivery) (err error
 	if n == 0 {
 		return store.ErrNotFound
 	}
-	if _, err := tx.ExecContext(ctx, string(qInsertDelivery), d.MessageID, at, d.State, d.Error, d.Reference); err != nil {
-		return err
-	}
-	return tx.Commit()
+	_, err = t.exec(ctx, qInsertDelivery, d.MessageID, at, d.State, d.Error, d.Reference)
+	return err
 }
 
 // Upkeep is store.Store's.

@@ -163,7 +163,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	s.statements = map[query]*sql.Stmt{}
 	for _, q := range []query{
 		qInsertRun, qRunByKey, qUpdateRun, qAttempts, qUpsertAttempt, qInsertEpoch, qInsertMetric, qInsertBatches,
-		qHold, qRelease, qUpsertFinding, qUpsertCommand, qInsertMessage, qInsertMessageFinding,
+		qHold, qRelease, qUpsertFinding, qUpsertCommand, qInsertMessage, qInsertMessageFinding, qDeliver, qInsertDelivery,
 		qJoinGroup, qJoinFinding, qNudgeGroup, qUpsertGroup, qUpsertGrouped, qUngroup, qAddNews, qAcknowledge, qNoteSeen, qQuarantine,
 	} {
 		p, err := s.write.PrepareContext(ctx, string(q)) //nolint:sqlclosecheck // Close of the store does

@@ -43,6 +43,9 @@ func (t *tx) Write(ctx context.Context, c store.Changes) error {
 	if err := t.insertMessages(ctx, c.Messages); err != nil {
 		return err
 	}
+	if err := each(ctx, c.Deliveries, t.deliver, "record a delivery"); err != nil {
+		return err
+	}
 	return each(ctx, c.Quarantined, t.quarantine, "store a refused message")
 }
 

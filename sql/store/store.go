@@ -67,7 +67,7 @@ type Store interface {
 	ListSilences(ctx context.Context, after time.Time) ([]Silence, error)
 	// ListRecentMessages returns the messages of a run, or of all for 0, newest first.
 	ListRecentMessages(ctx context.Context, runPK int64, limit int) ([]Message, error)
-	// ListEnds returns messages about ends of runs to a channel of a receiver, oldest first:
+	// ListEnds returns messages about ends of runs to a channel of a receiver, newest first:
 	// those that are queued, and those made since a time.
 	ListEnds(ctx context.Context, receiver, channel string, since time.Time, limit int) ([]Message, error)
 	// ListDeliveries returns the attempts at a message, oldest first.
@@ -117,6 +117,8 @@ type Tx interface {
 	// CountFirstTold returns how many groups of a receiver told their first message since
 	// a time.
 	CountFirstTold(ctx context.Context, receiver string, since time.Time) (int, error)
+	// HasMessage reports whether a message is stored.
+	HasMessage(ctx context.Context, id string) (bool, error)
 	// Write stores changes. Writing the same changes twice is harmless. It returns a
 	// *PermanentError when the rows themselves are at fault and trying again cannot help.
 	Write(ctx context.Context, c Changes) error
@@ -143,5 +145,6 @@ type Changes struct {
 	Grouped     []Grouped // by (GroupID, FindingID)
 	Ungroup     []Grouped // removed
 	Messages    []Message // by ID, and but for updates and progress by (FindingID, Receiver, Channel, Event); each new one gets its job
+	Deliveries  []Delivery
 	Quarantined []Quarantined
 }

@@ -272,7 +272,21 @@ func testEnds(t *testing.T, s store.Store) {
 		}
 		return out
 	}
-	require.Equal(t, []string{"old and queued", "new and sent", "new and queued"}, ids(time.Hour, 10))
-	require.Equal(t, []string{"old and queued", "new and sent"}, ids(time.Hour, 2))
-	require.Equal(t, []string{"old and queued", "new and queued"}, ids(3*time.Hour, 10))
+	require.Equal(t, []string{"new and queued", "new and sent", "old and queued"}, ids(time.Hour, 10))
+	require.Equal(t, []string{"new and queued", "new and sent"}, ids(time.Hour, 2))
+	require.Equal(t, []string{"new and queued", "old and queued"}, ids(3*time.Hour, 10))
+
+	// One is told within another message: both are stored, or neither.
+	require.NoError(t, s.Ingest(ctx, func(tx store.Tx) error {
+		return tx.Write(ctx, store.Changes{Deliveries: []store.Delivery{
+			{MessageID: "old and queued", At: at(4 * time.Hour), State: store.MessageSent, Error: "told within another"},
+		}})
+	}))
+	require.Equal(t, []string{"new and queued"}, ids(3*time.Hour, 10))
+	d, err := s.FindMessage(ctx, "old and queued")
+	require.NoError(t, err)
+	require.Equal(t, store.MessageSent, d.Message.State)
+	tries, err := s.ListDeliveries(ctx, "old and queued")
+	require.NoError(t, err)
+	require.Equal(t, "told within another", tries[len(tries)-1].Error)
 }
