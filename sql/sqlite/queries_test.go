@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,4 +30,46 @@ func compile(t *testing.T, db *sql.DB, query string) error {
 		defer func() { require.NoError(t, p.Close()) }()
 	}
 	return err
+}
+
+// reading are the questions that may read a whole table: they are asked by a person, or once
+// in a long while.
+var reading = map[string]bool{"qRecent": true, "qBuryMessages": true, "qForget": true, "qQuarantined": true}
+
+// What is asked at each look, try or transaction finds its few rows by an index, however many
+// there have been.
+func TestNoQuestionReadsAWholeTableThatGrows(t *testing.T) {
+	t.Parallel()
+	s := openNew(t).(filed)
+	db, err := sql.Open("sqlite", "file:"+escape(s.path))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	for name, query := range storetest.Queries(t, ".") {
+		for _, step := range plan(t, db, query) {
+			if whole.MatchString(step) && !reading[name] {
+				t.Errorf("%s: %s", name, step)
+			}
+		}
+	}
+	require.True(t, whole.MatchString(plan(t, db, "SELECT 1 FROM message WHERE body = ?")[0]), "the check sees a scan")
+}
+
+var (
+	whole       = regexp.MustCompile(`^SCAN (message|m|o|f|finding|grouped_finding|epoch|delivery|command|acknowledgement|quarantine)$`)
+	placeholder = regexp.MustCompile(`\?\d*`)
+)
+
+func plan(t *testing.T, db *sql.DB, query string) (steps []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+placeholder.ReplaceAllString(query, "1"))
+	require.NoError(t, err, query)
+	defer func() { require.NoError(t, rows.Close()) }()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		require.NoError(t, rows.Scan(&id, &parent, &unused, &step))
+		steps = append(steps, step)
+	}
+	require.NoError(t, rows.Err())
+	return steps
 }
