@@ -136,6 +136,10 @@ func (w *watch) all(ctx context.Context, states []store.GroupState) error {
 			w.storms[s.Group.Receiver] = &s
 			continue
 		}
+		if len(w.n.receivers[s.Group.Receiver]) == 0 {
+			w.announceAnew(s)
+			continue
+		}
 		p, err := w.look(ctx, s)
 		if err != nil {
 			return err
@@ -163,6 +167,22 @@ func (w *watch) all(ctx context.Context, states []store.GroupState) error {
 		w.take(p)
 	}
 	return nil
+}
+
+// announceAnew takes what fires and is untold to where the routes lead now: the config that a
+// group was made by had a receiver that this one has not.
+func (w *watch) announceAnew(s store.GroupState) {
+	for _, m := range s.Members {
+		if m.Told != "" || !m.Finding.Firing() {
+			continue
+		}
+		messages, joins := w.n.Announce(m.Run, store.MessageFiring, m.Finding, w.now)
+		w.changes.Messages = append(w.changes.Messages, messages...)
+		w.changes.Joins = append(w.changes.Joins, joins...)
+		w.changes.Ungroup = append(w.changes.Ungroup, m.Grouped)
+	}
+	s.Group.DueAt = nil
+	w.changes.Groups = append(w.changes.Groups, s.Group)
 }
 
 // full reports whether a receiver was told the first message of as many groups as it is to

@@ -102,3 +102,29 @@ func TestWhatCameAndWentBetweenTwoMessages(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, w.after(10*time.Minute), "an acknowledgement is no update")
 }
+
+func TestAReceiverThatAnotherConfigHasNot(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) store.Store{"sqlite": onSQLite, "postgres": onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, open(t), team+`time_intervals: [{name: always, from: "0 0 * * *", to: "59 23 * * *"}]
+route: {group_wait: 0s, mute_times: [always]}
+`)
+			w.fires("r", finding("r", detectors.KindLossNaN, critical))
+			w.fires("over", finding("over", detectors.KindPlateau, warning))
+			require.Empty(t, w.after(5*time.Minute))
+			n, err := notify.New(*parse(t, `receivers: [{name: others, webhook: {url: "https://h/x"}}]`), notify.Options{Now: w.clock.now})
+			require.NoError(t, err)
+			w.n = n
+			w.resolves("over", finding("over", detectors.KindPlateau, warning))
+			require.Equal(t, []string{"firing r/loss_nan"}, w.after(2*time.Minute))
+			list, err := w.st.ListRecentMessages(t.Context(), 0, 10)
+			require.NoError(t, err)
+			require.Len(t, list, 1)
+			require.Equal(t, "others", list[0].Receiver)
+			w.resolves("r", finding("r", detectors.KindLossNaN, critical))
+			require.Equal(t, []string{"resolved r/loss_nan"}, w.after(time.Minute))
+		})
+	}
+}
