@@ -32,6 +32,7 @@ const maxAge = 24 * time.Hour
 type Messages interface {
 	FindMessage(ctx context.Context, id string) (store.MessageDetail, error)
 	FindOrder(ctx context.Context, id string) (store.Order, error)
+	ListMessages(ctx context.Context, runPK int64) ([]store.Message, error)
 	RecordDelivery(ctx context.Context, d store.Delivery) error
 	// What a digest tells is read when it is sent.
 	FindRun(ctx context.Context, project, id string) (store.Run, error)
@@ -189,12 +190,29 @@ func (t *try) before(ctx context.Context) (string, error) {
 	case store.MessageSent:
 		return d.Message.Reference, nil
 	case store.MessageDead:
-		if resolves {
-			return "", &store.PermanentError{Err: errors.New("not told: the message about the finding itself was given up")}
+		reference, told, err := t.toldInstead(ctx, id)
+		if resolves && !told && err == nil {
+			err = &store.PermanentError{Err: errors.New("not told: the message about the finding itself was given up")}
 		}
-		return "", nil // what is new is told by itself
+		return reference, err // what is new is told by itself
 	}
 	return "", t.notYet(afterFiring, "the message about the finding itself is still on its way")
+}
+
+// toldInstead returns what the service calls the first message that was told although the one
+// that it goes on from, first, was given up: the service was mended since.
+func (t *try) toldInstead(ctx context.Context, first string) (reference string, told bool, err error) {
+	m := t.d.Message
+	all, err := t.st.ListMessages(ctx, m.RunPK)
+	if err != nil {
+		return "", false, fmt.Errorf("read the messages before: %w", err)
+	}
+	for _, o := range all {
+		if o.Thread == first && o.Receiver == m.Receiver && o.Channel == m.Channel && o.State == store.MessageSent && o.LastError == "" {
+			return o.Reference, true, nil
+		}
+	}
+	return "", false, nil
 }
 
 // send hands the message over, within a turn of the gate, and records what came of it.

@@ -174,3 +174,22 @@ func TestMessagesOfOneProblemGoInOrder(t *testing.T) {
 		})
 	}
 }
+
+// Where the first message was given up and a later one was told, so is the end.
+func TestAResolutionIsToldWhereAnUpdateWas(t *testing.T) {
+	t.Parallel()
+	for _, told := range []store.MessageState{store.MessageSent, store.MessageDead} {
+		b, st := setup(t), newMemory()
+		message := func(id string, event store.MessageEvent, state store.MessageState) store.Message {
+			return store.Message{
+				ID: id, Receiver: "team", Channel: "webhook", Event: event, State: state, GroupID: "g", CreatedAt: notifytest.SpecimenTime, Thread: "first",
+			}
+		}
+		first := message("first", store.MessageFiring, store.MessageDead)
+		first.Thread = ""
+		st.add("rising_loss", first, message("update", store.MessageUpdate, told), message("end", store.MessageResolved, store.MessageQueued))
+		err := b.n.Handler(st)(t.Context(), store.Job{MessageID: "end", Attempt: 1})
+		require.Equal(t, told == store.MessageSent, err == nil, "%v", err)
+		require.Equal(t, told, st.message("end").State)
+	}
+}
