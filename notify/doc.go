@@ -50,8 +50,8 @@
 // # What keeps one receiver from delaying another
 //
 // Each message is a job of its own. A channel has a [gate]: at most two messages are with a
-// service at once, and while it is down or has asked for a pause, its messages go back to the
-// queue without holding a worker.
+// service at once and one waits for a turn; the others, and all while the service is down or
+// has asked for a pause, go back to the queue without holding a worker.
 package notify
 
 import "github.com/epochwatch/epochwatch/notify/notice"
