@@ -12,14 +12,20 @@ import (
 
 func TestEveryQueryFitsTheSchema(t *testing.T) {
 	t.Parallel()
-	s := openNew(t).(filed)
-	db, err := sql.Open("sqlite", "file:"+escape(s.path))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	db := reopened(t)
 	for name, query := range storetest.Queries(t, ".") {
 		require.NoError(t, compile(t, db, query), name)
 	}
 	require.ErrorContains(t, compile(t, db, "SELECT nothing FROM run"), "nothing", "the check sees a wrong column")
+}
+
+// reopened is a new store's database, without the store.
+func reopened(t *testing.T) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+escape(openNew(t).(filed).path))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
 }
 
 func compile(t *testing.T, db *sql.DB, query string) error {
@@ -40,10 +46,7 @@ var reading = map[string]bool{"qRecent": true, "qBuryMessages": true, "qForget":
 // there have been.
 func TestNoQuestionReadsAWholeTableThatGrows(t *testing.T) {
 	t.Parallel()
-	s := openNew(t).(filed)
-	db, err := sql.Open("sqlite", "file:"+escape(s.path))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	db := reopened(t)
 	for name, query := range storetest.Queries(t, ".") {
 		for _, step := range plan(t, db, query) {
 			if whole.MatchString(step) && !reading[name] {
